@@ -29,6 +29,9 @@ use crate::session::Session;
 /// The operations by which people decide on calls of programs. The client that runs the programs must not.
 const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
 
+/// The operation that commits a command of another one, too.
+const COMMIT: &str = "documents.commit";
+
 /// The beginnings of the last words of operations that end or remove what exists.
 const DESTRUCTIVE: [&str; 9] =
     ["cancel", "cleanup", "commit", "delete", "drop", "erase", "purge", "remove", "terminate"];
@@ -229,6 +232,12 @@ impl ToolList {
         name: &str,
         mut arguments: JsonObject,
     ) -> Result<Json, Error> {
+        self.prepare(signature, name, &mut arguments)?;
+        operations::call(engine, signature.name, arguments).await.map_err(|error| self.renamed(error))
+    }
+
+    /// Reads the arguments of an operation, and refuses what is left to people, also in a command inside of them.
+    fn prepare(&self, signature: &Signature, name: &str, arguments: &mut JsonObject) -> Result<(), Error> {
         if let Some((_, command)) = self.withheld.iter().find(|(withheld, _)| withheld.name == signature.name) {
             let message = format!(
                 "`{name}` is left to people, not to the client that runs the programs: `{command}`. A server that is \
@@ -236,16 +245,33 @@ impl ToolList {
             );
             return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
+        if let Some((_, schema)) = describe(signature) {
+            leniency::read_arguments(arguments, ValueSchema::new(&schema));
+        }
         if signature.name == Retry::NAME && arguments.contains_key("policy") && !self.allows_approvals {
             // A retry under another policy would open calls that a person has not approved.
             let message =
                 format!("the `policy` of `{name}` is left to people, not to the client that runs the programs");
             return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
-        if let Some((_, schema)) = describe(signature) {
-            leniency::read_arguments(&mut arguments, ValueSchema::new(&schema));
+        match arguments.get_mut("command") {
+            Some(Json::Object(command)) if signature.name == COMMIT => self.prepare_command(command),
+            _ => Ok(()),
         }
-        operations::call(engine, signature.name, arguments).await.map_err(|error| self.renamed(error))
+    }
+
+    /// As [`Self::prepare`], for the operation that a commit has inside.
+    fn prepare_command(&self, command: &mut JsonObject) -> Result<(), Error> {
+        // A name that is not a text is refused by the commit.
+        let Some(name) = command.get("name").and_then(Json::as_str).map(str::to_owned) else { return Ok(()) };
+        let signature = self.find_for_call(&name)?;
+        command.insert("name".to_owned(), signature.name.into());
+        let parameters = command.entry("parameters").or_insert_with(|| json!({}));
+        if let Some(read @ Json::Object(_)) = parameters.as_str().and_then(|text| serde_json::from_str(text).ok()) {
+            *parameters = read;
+        }
+        // Others than an object are refused by the commit.
+        self.prepare(signature, &name, parameters.as_object_mut().unwrap_or(&mut JsonObject::new()))
     }
 
     /// The error with the names that the client knows.

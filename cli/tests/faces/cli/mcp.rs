@@ -429,6 +429,10 @@ fn further_operations_are_found_and_called() {
         }
         let refused = client.error("retry", json!({ "id": "p", "policy": {} })).await;
         assert!(refused["message"].as_str().unwrap().contains("`policy`"), "{refused}");
+        for policy in [json!(null), json!("")] {
+            let refused = client.error("retry", json!({ "id": "p", "policy": policy })).await;
+            assert_eq!(refused["code"], "illegal_transition", "{refused}");
+        }
         for (name, words) in [("cvm_logs", "`call` makes the operation `cvm.logs`"), ("strat", "did you mean `start`?")]
         {
             let unknown = client.call(name, json!({})).await.unwrap_err();
@@ -449,6 +453,46 @@ fn further_operations_are_found_and_called() {
         assert_eq!(question["items"][0]["waitsFor"], "worker");
         client.close().await;
     });
+}
+
+#[test]
+fn a_command_inside_of_a_commit_is_refused_as_its_operation() {
+    let scene = CliFixture::with("pays", "console.log(call('pay', 1))");
+    scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
+    block_on(async {
+        let client = McpConnection::open(&scene, &["--all"]).await;
+        let call = client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["id"].clone();
+        let decide = json!({ "execution": "p", "call": call, "by": "model" });
+        let policy = r#"{ "id": "p", "policy": "{}" }"#;
+        for (command, words) in [
+            (json!({ "name": "cvm.approve", "parameters": decide }), "approve EXECUTION --call CALL --by NAME"),
+            (json!({ "name": "cvm_approve", "parameters": decide }), "approve EXECUTION --call CALL --by NAME"),
+            (json!({ "name": "cvm.reject", "parameters": decide }), "reject EXECUTION --call CALL --by NAME"),
+            (json!({ "name": "cvm.retry", "parameters": policy }), "the `policy` of `cvm.retry` is left to people"),
+            (json!({ "name": "cvm.lsit" }), "`cvm.lsit` is not an operation of this server"),
+        ] {
+            for command in [json!(command.to_string()), command] {
+                let refused = client.error("documents_commit", json!({ "writes": [], "command": command })).await;
+                assert!(refused["message"].as_str().unwrap().contains(words), "{command}: {refused}");
+            }
+        }
+        assert_eq!(client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["waitsFor"], "approval");
+        client.close().await;
+
+        let cancel = json!({ "writes": [], "command": { "name": "cvm.cancel", "parameters": { "id": "p" } } });
+        let client = McpConnection::open(&scene, &["--domain", "documents"]).await;
+        let refused = client.error("documents_commit", cancel).await;
+        assert!(refused["message"].as_str().unwrap().contains("is not an operation of this server"), "{refused}");
+        client.close().await;
+
+        let client = McpConnection::open(&scene, &["--allow-approvals"]).await;
+        let approve = json!({ "writes": [], "command": { "name": "cvm.approve", "parameters": decide } });
+        client.result("call", json!({ "operation": "documents.commit", "parameters": approve })).await;
+        let question = client.result("questions", json!({ "execution": "p" })).await;
+        assert_eq!(question["items"][0]["waitsFor"], "worker");
+        client.close().await;
+    });
+    assert_eq!(scene.status("p"), "waiting_cc");
 }
 
 #[test]
