@@ -74,6 +74,8 @@ const tools = {
           return reply.replace("REPLY", "x".repeat(70_000_000));
         },
         log: `a line of a log\n{"level":30,"id":${id}}\n${reply}`,
+        nested: `{"level":30,"sent":{"jsonrpc":"2.0"}}\n${reply}`,
+        named: JSON.stringify({ ...JSON.parse(reply), id: String(id) }),
       };
       process.stdout.write(`${lines[how]}\n`);
     },
