@@ -10,6 +10,7 @@ use runstate::decision::OperationName as _;
 use runstate::domain::cvm::{Approve, Reject, Retry, Status, WaitsFor};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
+use runstate::lease::shorten_message;
 use runstate::operation::{OperationKind, Signature, nearest_name};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -40,8 +41,29 @@ const DESTRUCTIVE: [&str; 9] =
 const SEARCH_LIMIT: usize = 5;
 const MOST_FOUND: usize = 20;
 
+/// Most bytes of a name that no operation has, where it is compared and shown.
+pub const NAME_BYTES: usize = 100;
+
 /// Most bytes of the operations of one search, except the first.
 const SEARCH_BYTES: usize = 16 * 1024;
+
+/// The last words of operations that only add to what exists, or go on with it.
+const ADDING: [&str; 14] = [
+    "add",
+    "answer",
+    "begin",
+    "claim",
+    "create",
+    "heartbeat",
+    "load",
+    "next",
+    "plan",
+    "publish",
+    "record",
+    "register",
+    "spawn",
+    "start",
+];
 
 /// Which operations are served.
 #[derive(Debug, Default)]
@@ -196,6 +218,7 @@ impl ToolList {
 
     /// The operation of this name, also as a tool has it.
     fn find_for_call(&self, name: &str) -> Result<&'static Signature, Error> {
+        let name = &shorten_message(name, NAME_BYTES);
         let withheld = self.withheld.iter().map(|(signature, _)| *signature);
         let known: Vec<&'static Signature> = self.served.iter().copied().chain(withheld).collect();
         let has_name = |signature: &&&Signature| tool_name(signature) == name.replace('.', "_");
@@ -208,6 +231,7 @@ impl ToolList {
     }
 
     fn unknown_tool(&self, name: &str) -> ErrorData {
+        let name = &shorten_message(name, NAME_BYTES);
         let names: Vec<String> = self.list().iter().map(|tool| tool.name.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let operation = self.find_for_call(name).ok().filter(|_| !self.lists_all);
@@ -348,9 +372,13 @@ pub fn title(name: &str) -> String {
 pub fn annotations(kind: OperationKind, operation: &str, is_idempotent: bool) -> ToolAnnotations {
     let is_query = kind == OperationKind::Query;
     let verb = operation.split('.').next_back().unwrap_or_default();
-    let is_destructive = !is_query && DESTRUCTIVE.iter().any(|beginning| verb.starts_with(beginning));
-    let hints = ToolAnnotations::new().read_only(is_query).destructive(is_destructive);
-    hints.idempotent(is_query || is_idempotent).open_world(false)
+    let mut hints = ToolAnnotations::new().read_only(is_query).idempotent(is_query || is_idempotent).open_world(false);
+    // Of others it is not known: they may overwrite.
+    hints.destructive_hint = match DESTRUCTIVE.iter().any(|beginning| verb.starts_with(beginning)) {
+        true if !is_query => Some(true),
+        _ => (is_query || ADDING.contains(&verb)).then_some(false),
+    };
+    hints
 }
 
 /// The documentation of a tool, and the schema of its arguments.
@@ -380,6 +408,23 @@ mod tests {
 
     use super::*;
     use crate::operations::signatures;
+
+    #[test]
+    fn an_operation_that_may_overwrite_is_not_called_harmless() {
+        let hint = |name: &str| {
+            let signature = signatures().find(|signature| signature.name == name).unwrap();
+            annotations(signature.kind, name, false).destructive_hint
+        };
+        for name in ["due.run", "cvm.wake", "cvm.fail", "cvm.retry"] {
+            assert_eq!(hint(name), None, "{name}");
+        }
+        for name in ["cvm.start", "cvm.load", "cvm.answer", "cvm.claim", "cvm.show"] {
+            assert_eq!(hint(name), Some(false), "{name}");
+        }
+        for name in ["cvm.cancel", "cvm.removeProgram", "documents.drop", "documents.commit"] {
+            assert_eq!(hint(name), Some(true), "{name}");
+        }
+    }
 
     #[test]
     fn every_operation_is_a_tool_with_a_name_of_its_own() {

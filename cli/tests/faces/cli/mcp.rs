@@ -328,7 +328,7 @@ fn the_tools_are_few_and_plain() {
                 let hints = tool.annotations.as_ref().unwrap();
                 let is_read = hints.read_only_hint.unwrap();
                 assert!(tool.title.is_some() && hints.idempotent_hint.is_some(), "{tool:?}");
-                assert!(is_read || hints.destructive_hint.is_some(), "{tool:?}");
+                assert!(!is_read || hints.destructive_hint == Some(false), "{tool:?}");
                 assert!(is_read || !args.contains(&"--read-only"), "{tool:?}");
                 let destroys = ["cancel", "call", "cvm_removeProgram", "documents_drop"].contains(&&*tool.name);
                 assert!(!destroys || is_read || hints.destructive_hint == Some(true), "{tool:?}");
@@ -438,6 +438,11 @@ fn further_operations_are_found_and_called() {
             let unknown = client.call(name, json!({})).await.unwrap_err();
             assert!(unknown.to_string().contains(words), "{unknown}");
         }
+        let long = "x".repeat(1 << 20);
+        let unknown = client.call(&long, json!({})).await.unwrap_err().to_string();
+        let refused = client.error("call", json!({ "operation": long })).await.to_string();
+        assert!(unknown.len() < 400 && refused.len() < 400, "{unknown} {refused}");
+        client.result("search", json!({ "query": "word ".repeat(100_000) })).await;
         let unknown = client.call("wait", json!({ "id": "p", "forMs": 5 })).await.unwrap_err();
         assert!(unknown.to_string().contains("unknown field `forMs`"), "{unknown}");
         client.close().await;
