@@ -53,7 +53,7 @@ impl<'a> PlainWriter<'a> {
             }
             _ => {
                 let name = path.rsplit('/').next().unwrap_or_default();
-                document(json!({ "type": "object", "description": format!("Another {name}, as the one around it.") }))
+                document(json!({ "description": format!("Another {name}, as the one around it.") }))
             }
         }
     }
@@ -180,7 +180,7 @@ mod tests {
                 "where": { "anyOf": [
                     { "type": "string", "enum": ["all"] },
                     { "type": "object", "properties": {
-                        "not": { "type": "object", "description": "Another Filter, as the one around it." },
+                        "not": { "description": format!("Another Filter, as the one around it. {ANY}") },
                     } },
                     { "type": "object", "properties": { "eq": { "type": "array", "items": pair, "minItems": 2 } } },
                 ] },
