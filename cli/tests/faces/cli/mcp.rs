@@ -246,6 +246,14 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
 
         let client = McpConnection::open(&scene, &["--domain", "store", "--domain", "due"]).await;
         assert!(names(&client.tools().await).iter().all(|name| name.starts_with("store_") || name.starts_with("due_")));
+        let listed = client.service.list_all_resources().await.unwrap_err();
+        let uri = "runstate://executions/g";
+        let read = client.service.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap_err();
+        let templates = client.service.list_all_resource_templates().await.unwrap_err();
+        let subscribed = client.service.subscribe(SubscribeRequestParams::new(uri)).await.unwrap_err();
+        for refused in [listed, read, templates, subscribed] {
+            assert!(refused.to_string().contains("this server serves no executions"), "{refused}");
+        }
         client.close().await;
     });
     assert_eq!(scene.status("g"), "waiting_cc");
