@@ -16,7 +16,7 @@
 mod config;
 mod people;
 mod pipes;
-mod report;
+pub(super) mod report;
 mod runs;
 mod script;
 mod servers;

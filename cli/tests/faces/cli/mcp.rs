@@ -402,6 +402,26 @@ fn a_turn_returns_the_open_questions() {
 }
 
 #[test]
+fn a_turn_is_bounded_and_names_what_is_cut() {
+    let scene = CliFixture::new();
+    let source = "function main() { CC('x'.repeat(100_000)); return 'y'.repeat(200_000); }";
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        client.result("load", json!({ "name": "large", "source": source })).await;
+        let started = client.result("start", json!({ "program": "large", "id": "l" })).await;
+        let prompt = started["questions"][0]["prompt"].as_str().unwrap();
+        assert!(prompt.starts_with("xxx") && prompt.ends_with("… (100002 bytes)"), "{prompt}");
+        assert_eq!(started["cut"][0], "the `prompt` of a question: its beginning, as a text");
+        let ended = client.result("answer", json!({ "id": "l", "answer": 1 })).await;
+        assert!(ended["cut"][0].as_str().unwrap().starts_with("result: the first "), "{}", ended["cut"]);
+        for turn in [started, ended] {
+            assert!(turn.to_string().len() <= 64 * 1024, "{}", turn.to_string().len());
+        }
+        client.close().await;
+    });
+}
+
+#[test]
 fn further_operations_are_found_and_called() {
     let scene = CliFixture::with("pays", "console.log(call('pay', 1))");
     scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
