@@ -89,7 +89,7 @@ impl<'a> PlainWriter<'a> {
                 },
                 ("format", value) if !matches!(value.as_str(), Some("date" | "date-time")) => continue,
                 ("required", Json::Array(names)) if names.is_empty() => continue,
-                ("$defs" | "$schema" | "title" | "anyOf" | "oneOf", _) => continue,
+                ("$defs" | "$schema" | "title" | "description" | "anyOf" | "oneOf", _) => continue,
                 _ => value.clone(),
             };
             plain.insert(word.clone(), kept);

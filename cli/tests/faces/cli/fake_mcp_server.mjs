@@ -50,6 +50,19 @@ const tools = {
       return lines(file) > 1 ? text("called again") : undefined;
     },
   },
+  hold: {
+    description: "Adds a line to a file, and answers once another one exists.",
+    properties: { file, until: file },
+    call({ file, until }, id) {
+      appendFileSync(file, "called\n");
+      const timer = setInterval(() => {
+        if (existsSync(until)) {
+          clearInterval(timer);
+          write({ id, result: text("held") });
+        }
+      }, 5);
+    },
+  },
   large: {
     description: "Returns a long text.",
     properties: { bytes: integer },
