@@ -75,7 +75,7 @@ impl Inbox {
     /// Receives the message of a line, or failures of the requests that it may answer.
     fn accept(&mut self, line: &[u8], length: usize) {
         let text = line.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(line).trim_ascii();
-        // A log that does not end its line may stand before a message.
+        // A log that does not end its line may be before a message.
         let start = text.iter().position(|byte| *byte == b'{').unwrap_or_default();
         let is_long = length > LINE_BYTES;
         let message = (!is_long).then(|| serde_json::from_slice::<RxJsonRpcMessage<RoleClient>>(&text[start..]));
@@ -182,7 +182,7 @@ impl Outline {
         outline
     }
 
-    /// Whether it is an object that is no message, such as a line of a log.
+    /// Whether it is an object that is not a message, such as a line of a log.
     fn is_other(&self) -> bool {
         self.is_whole && !self.has_protocol
     }
