@@ -28,10 +28,10 @@ pub const RECHECK: Duration = Duration::from_secs(2);
 /// Most questions in a turn. `questions` lists all.
 const TURN_QUESTIONS: usize = 20;
 
-/// Most bytes of the questions of a turn together, and of a member of a question or an error, as JSON. So a turn has
-/// at most 64 KB.
-const QUESTION_BYTES: usize = 56 * 1024;
-const MEMBER_BYTES: usize = 12 * 1024;
+/// Most bytes of the questions of a turn together, and of its warnings or a member of a question or an error, as JSON.
+/// So a turn has at most 64 KB.
+const QUESTION_BYTES: usize = 48 * 1024;
+const MEMBER_BYTES: usize = 10 * 1024;
 
 /// Whether an execution has ended.
 pub fn has_ended(status: Status) -> bool {
@@ -110,7 +110,7 @@ fn bound_members(of: &str, object: &mut Json, cut: &mut Vec<String>) {
 pub async fn turn_after(engine: &Engine, mut result: Json) -> Json {
     let Ok(mut turn) = turn(engine, result["id"].as_str().unwrap_or_default()).await else { return result };
     if let Some(warnings) = result.get_mut("warnings").filter(|warnings| !warnings.is_null()) {
-        turn["warnings"] = warnings.take();
+        turn["warnings"] = bound_value(warnings.take(), MEMBER_BYTES);
     }
     turn
 }
