@@ -128,6 +128,16 @@ async fn wait_for_signal() {
     }
 }
 
+impl McpServer {
+    /// Resources are executions: a server that does not serve these has none.
+    fn check_resources(&self) -> Result<(), ErrorData> {
+        match self.tools.has_executions() {
+            true => Ok(()),
+            false => Err(ErrorData::invalid_params("this server serves no executions, so it has no resources", None)),
+        }
+    }
+}
+
 #[allow(deprecated, reason = "clients of protocol versions before 2026-07-28 subscribe to one resource at a time")]
 impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
@@ -187,6 +197,7 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        self.check_resources()?;
         resources::list(&self.engine, request.and_then(|request| request.cursor)).await
     }
 
@@ -195,6 +206,7 @@ impl ServerHandler for McpServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.check_resources()?;
         Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
     }
 
@@ -203,10 +215,12 @@ impl ServerHandler for McpServer {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        self.check_resources()?;
         resources::read(&self.engine, &request.uri).await.map(Into::into)
     }
 
     async fn subscribe(&self, request: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.check_resources()?;
         self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).insert(request.uri);
         Ok(())
     }
@@ -232,6 +246,7 @@ impl ServerHandler for McpServer {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.check_resources()?;
         let listener = Listener::Subscription(context.sink().clone());
         tokio::select! {
             () = context.cancelled() => {}

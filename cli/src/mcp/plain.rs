@@ -53,7 +53,7 @@ impl<'a> PlainWriter<'a> {
             }
             _ => {
                 let name = path.rsplit('/').next().unwrap_or_default();
-                document(json!({ "type": "object", "description": format!("Another {name}, as the one around it.") }))
+                document(json!({ "description": format!("Another {name}, as the one around it.") }))
             }
         }
     }
@@ -89,7 +89,7 @@ impl<'a> PlainWriter<'a> {
                 },
                 ("format", value) if !matches!(value.as_str(), Some("date" | "date-time")) => continue,
                 ("required", Json::Array(names)) if names.is_empty() => continue,
-                ("$defs" | "$schema" | "title" | "anyOf" | "oneOf", _) => continue,
+                ("$defs" | "$schema" | "title" | "description" | "anyOf" | "oneOf", _) => continue,
                 _ => value.clone(),
             };
             plain.insert(word.clone(), kept);
@@ -180,7 +180,7 @@ mod tests {
                 "where": { "anyOf": [
                     { "type": "string", "enum": ["all"] },
                     { "type": "object", "properties": {
-                        "not": { "type": "object", "description": "Another Filter, as the one around it." },
+                        "not": { "description": format!("Another Filter, as the one around it. {ANY}") },
                     } },
                     { "type": "object", "properties": { "eq": { "type": "array", "items": pair, "minItems": 2 } } },
                 ] },

@@ -10,6 +10,7 @@ use runstate::decision::OperationName as _;
 use runstate::domain::cvm::{Approve, Reject, Retry, Status, WaitsFor};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
+use runstate::lease::shorten_message;
 use runstate::operation::{OperationKind, Signature, nearest_name};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -29,6 +30,9 @@ use crate::session::Session;
 /// The operations by which people decide on calls of programs. The client that runs the programs must not.
 const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
 
+/// The operation that commits a command of another one, too.
+const COMMIT: &str = "documents.commit";
+
 /// The beginnings of the last words of operations that end or remove what exists.
 const DESTRUCTIVE: [&str; 9] =
     ["cancel", "cleanup", "commit", "delete", "drop", "erase", "purge", "remove", "terminate"];
@@ -37,8 +41,29 @@ const DESTRUCTIVE: [&str; 9] =
 const SEARCH_LIMIT: usize = 5;
 const MOST_FOUND: usize = 20;
 
+/// Most bytes of a name that no operation has, where it is compared and shown.
+pub const NAME_BYTES: usize = 100;
+
 /// Most bytes of the operations of one search, except the first.
 const SEARCH_BYTES: usize = 16 * 1024;
+
+/// The last words of operations that only add to what exists, or go on with it.
+const ADDING: [&str; 14] = [
+    "add",
+    "answer",
+    "begin",
+    "claim",
+    "create",
+    "heartbeat",
+    "load",
+    "next",
+    "plan",
+    "publish",
+    "record",
+    "register",
+    "spawn",
+    "start",
+];
 
 /// Which operations are served.
 #[derive(Debug, Default)]
@@ -193,6 +218,7 @@ impl ToolList {
 
     /// The operation of this name, also as a tool has it.
     fn find_for_call(&self, name: &str) -> Result<&'static Signature, Error> {
+        let name = &shorten_message(name, NAME_BYTES);
         let withheld = self.withheld.iter().map(|(signature, _)| *signature);
         let known: Vec<&'static Signature> = self.served.iter().copied().chain(withheld).collect();
         let has_name = |signature: &&&Signature| tool_name(signature) == name.replace('.', "_");
@@ -205,6 +231,7 @@ impl ToolList {
     }
 
     fn unknown_tool(&self, name: &str) -> ErrorData {
+        let name = &shorten_message(name, NAME_BYTES);
         let names: Vec<String> = self.list().iter().map(|tool| tool.name.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let operation = self.find_for_call(name).ok().filter(|_| !self.lists_all);
@@ -229,6 +256,12 @@ impl ToolList {
         name: &str,
         mut arguments: JsonObject,
     ) -> Result<Json, Error> {
+        self.prepare(signature, name, &mut arguments)?;
+        operations::call(engine, signature.name, arguments).await.map_err(|error| self.renamed(error))
+    }
+
+    /// Reads the arguments of an operation, and refuses what is left to people, also in a command inside of them.
+    fn prepare(&self, signature: &Signature, name: &str, arguments: &mut JsonObject) -> Result<(), Error> {
         if let Some((_, command)) = self.withheld.iter().find(|(withheld, _)| withheld.name == signature.name) {
             let message = format!(
                 "`{name}` is left to people, not to the client that runs the programs: `{command}`. A server that is \
@@ -236,16 +269,33 @@ impl ToolList {
             );
             return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
+        if let Some((_, schema)) = describe(signature) {
+            leniency::read_arguments(arguments, ValueSchema::new(&schema));
+        }
         if signature.name == Retry::NAME && arguments.contains_key("policy") && !self.allows_approvals {
             // A retry under another policy would open calls that a person has not approved.
             let message =
                 format!("the `policy` of `{name}` is left to people, not to the client that runs the programs");
             return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
-        if let Some((_, schema)) = describe(signature) {
-            leniency::read_arguments(&mut arguments, ValueSchema::new(&schema));
+        match arguments.get_mut("command") {
+            Some(Json::Object(command)) if signature.name == COMMIT => self.prepare_command(command),
+            _ => Ok(()),
         }
-        operations::call(engine, signature.name, arguments).await.map_err(|error| self.renamed(error))
+    }
+
+    /// As [`Self::prepare`], for the operation that a commit has inside.
+    fn prepare_command(&self, command: &mut JsonObject) -> Result<(), Error> {
+        // A name that is not a text is refused by the commit.
+        let Some(name) = command.get("name").and_then(Json::as_str).map(str::to_owned) else { return Ok(()) };
+        let signature = self.find_for_call(&name)?;
+        command.insert("name".to_owned(), signature.name.into());
+        let parameters = command.entry("parameters").or_insert_with(|| json!({}));
+        if let Some(read @ Json::Object(_)) = parameters.as_str().and_then(|text| serde_json::from_str(text).ok()) {
+            *parameters = read;
+        }
+        // Others than an object are refused by the commit.
+        self.prepare(signature, &name, parameters.as_object_mut().unwrap_or(&mut JsonObject::new()))
     }
 
     /// The error with the names that the client knows.
@@ -322,9 +372,13 @@ pub fn title(name: &str) -> String {
 pub fn annotations(kind: OperationKind, operation: &str, is_idempotent: bool) -> ToolAnnotations {
     let is_query = kind == OperationKind::Query;
     let verb = operation.split('.').next_back().unwrap_or_default();
-    let is_destructive = !is_query && DESTRUCTIVE.iter().any(|beginning| verb.starts_with(beginning));
-    let hints = ToolAnnotations::new().read_only(is_query).destructive(is_destructive);
-    hints.idempotent(is_query || is_idempotent).open_world(false)
+    let mut hints = ToolAnnotations::new().read_only(is_query).idempotent(is_query || is_idempotent).open_world(false);
+    // Of others it is not known: they may overwrite.
+    hints.destructive_hint = match DESTRUCTIVE.iter().any(|beginning| verb.starts_with(beginning)) {
+        true if !is_query => Some(true),
+        _ => (is_query || ADDING.contains(&verb)).then_some(false),
+    };
+    hints
 }
 
 /// The documentation of a tool, and the schema of its arguments.
@@ -354,6 +408,23 @@ mod tests {
 
     use super::*;
     use crate::operations::signatures;
+
+    #[test]
+    fn an_operation_that_may_overwrite_is_not_called_harmless() {
+        let hint = |name: &str| {
+            let signature = signatures().find(|signature| signature.name == name).unwrap();
+            annotations(signature.kind, name, false).destructive_hint
+        };
+        for name in ["due.run", "cvm.wake", "cvm.fail", "cvm.retry"] {
+            assert_eq!(hint(name), None, "{name}");
+        }
+        for name in ["cvm.start", "cvm.load", "cvm.answer", "cvm.claim", "cvm.show"] {
+            assert_eq!(hint(name), Some(false), "{name}");
+        }
+        for name in ["cvm.cancel", "cvm.removeProgram", "documents.drop", "documents.commit"] {
+            assert_eq!(hint(name), Some(true), "{name}");
+        }
+    }
 
     #[test]
     fn every_operation_is_a_tool_with_a_name_of_its_own() {

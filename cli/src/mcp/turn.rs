@@ -9,9 +9,11 @@ use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, ExecutionProgress, NO_LINES,
 use runstate::engine::{ChangeFilter, Engine, Error};
 use runstate::store::Position;
 use runstate::time::Millis;
+use runstate::value::json_bytes;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
+use super::code::report::{bound_calls, bound_result, bound_value};
 use super::plain::document;
 use crate::operations;
 use crate::time_format::duration_millis;
@@ -25,6 +27,11 @@ pub const RECHECK: Duration = Duration::from_secs(2);
 
 /// Most questions in a turn. `questions` lists all.
 const TURN_QUESTIONS: usize = 20;
+
+/// Most bytes of the questions of a turn together, and of its warnings or a member of a question or an error, as JSON.
+/// So a turn has at most 64 KB.
+const QUESTION_BYTES: usize = 48 * 1024;
+const MEMBER_BYTES: usize = 10 * 1024;
 
 /// Whether an execution has ended.
 pub fn has_ended(status: Status) -> bool {
@@ -59,12 +66,19 @@ pub async fn wait_for(
 pub async fn turn(engine: &Engine, id: &str) -> Result<Json, Error> {
     let parameters = document(json!({ "id": id, "from": NO_LINES }));
     let mut progress = operations::call(engine, "cvm.progress", parameters).await?;
-    let mut questions = progress["calls"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    let more = questions.len().saturating_sub(TURN_QUESTIONS);
-    questions.truncate(TURN_QUESTIONS);
-    for question in questions.iter_mut().filter_map(Json::as_object_mut) {
-        question.retain(|name, value| name != "variables" && !value.is_null());
-    }
+    let calls = progress["calls"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let (all, mut cut) = (calls.len(), Vec::new());
+    let question = |mut call: Json| {
+        if let Some(members) = call.as_object_mut() {
+            members.retain(|name, value| name != "variables" && !value.is_null());
+        }
+        bound_members("a question", &mut call, &mut cut);
+        call
+    };
+    let questions = bound_calls(calls.into_iter().take(TURN_QUESTIONS).map(question), QUESTION_BYTES);
+    let more = all - questions.len();
+    bound_members("the error", &mut progress["error"], &mut cut);
+    progress["result"] = bound_result(progress["result"].take(), &mut cut);
     let mut turn = json!({ "id": id, "status": progress["status"].take(), "questions": questions });
     if more > 0 {
         turn["moreQuestions"] = more.into();
@@ -75,14 +89,28 @@ pub async fn turn(engine: &Engine, id: &str) -> Result<Json, Error> {
             turn[name] = value;
         }
     }
+    if !cut.is_empty() {
+        cut.push("`questions` and `show` return all".to_owned());
+        turn["cut"] = json!(cut);
+    }
     Ok(turn)
+}
+
+/// Bounds each member of an object.
+fn bound_members(of: &str, object: &mut Json, cut: &mut Vec<String>) {
+    for (name, value) in object.as_object_mut().into_iter().flatten() {
+        if json_bytes(&*value) > MEMBER_BYTES {
+            cut.push(format!("the `{name}` of {of}: its beginning, as a text"));
+            *value = bound_value(value.take(), MEMBER_BYTES);
+        }
+    }
 }
 
 /// The turn after a command that is committed. If it cannot be read, the result of the command says what was reached.
 pub async fn turn_after(engine: &Engine, mut result: Json) -> Json {
     let Ok(mut turn) = turn(engine, result["id"].as_str().unwrap_or_default()).await else { return result };
     if let Some(warnings) = result.get_mut("warnings").filter(|warnings| !warnings.is_null()) {
-        turn["warnings"] = warnings.take();
+        turn["warnings"] = bound_value(warnings.take(), MEMBER_BYTES);
     }
     turn
 }

@@ -16,7 +16,7 @@
 mod config;
 mod people;
 mod pipes;
-mod report;
+pub(super) mod report;
 mod runs;
 mod script;
 mod servers;
@@ -33,7 +33,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use runstate::engine::Error;
-use runstate::lease::check_lease;
+use runstate::lease::{check_lease, shorten_message};
 use runstate::operation::nearest_name;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -42,6 +42,7 @@ use tokio::time::timeout;
 use self::report::Failed;
 use self::runs::Runs;
 use self::servers::{NESTED, Servers};
+use super::tools::NAME_BYTES;
 use super::{leniency, read};
 use crate::args::CodeArgs;
 use crate::error::{CliError, usage};
@@ -154,6 +155,7 @@ impl ServerHandler for CodeServer {
         let (name, tools) = (&*request.name, declared_tools());
         let Some(tool) = tools.iter().find(|tool| tool.name == name) else {
             let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+            let name = &shorten_message(name, NAME_BYTES);
             let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             let message = format!("`{name}` is not a tool{hint}; scripts of `run` call the tools of the servers");
             return Err(ErrorData::invalid_params(message, None));

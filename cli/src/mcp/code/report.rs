@@ -79,7 +79,11 @@ pub fn of_progress(id: &str, progress: ExecutionProgress) -> Result<Json, Failed
         }
         Status::Running | Status::WaitingCc | Status::Paused => {
             let reached = if status == Status::Running { "running" } else { "waiting" };
-            let mut report = json!({ "status": reached, "id": id, "pending": bound_calls(&calls, &mut cut) });
+            let pending = bound_calls(calls.iter().map(of_call), PENDING_BYTES);
+            if pending.len() < calls.len() {
+                cut.push(format!("pending: {} of {} calls", pending.len(), calls.len()));
+            }
+            let mut report = json!({ "status": reached, "id": id, "pending": pending });
             report["next"] = next_step(id, status, &calls).into();
             report
         }
@@ -117,7 +121,8 @@ fn next_step(id: &str, status: Status, calls: &[CallView]) -> String {
     format!("{person}Call `result` with the id later.")
 }
 
-fn bound_result(result: Json, cut: &mut Vec<String>) -> Json {
+/// The result, or as a text its beginning.
+pub fn bound_result(result: Json, cut: &mut Vec<String>) -> Json {
     match json_bytes(&result) {
         ..=RESULT_BYTES => result,
         _ => cut_text("result", &result.to_string(), RESULT_BYTES, cut).map_or(Json::Null, Json::String),
@@ -153,18 +158,25 @@ fn beginning(text: &str, bytes: usize) -> String {
     text[..end].to_owned()
 }
 
-fn bound_calls(calls: &[CallView], cut: &mut Vec<String>) -> Vec<Json> {
-    let (mut shown, mut bytes) = (Vec::new(), 0);
-    for call in calls {
-        let call = of_call(call);
-        bytes += json_bytes(&call) + 1;
-        if bytes > PENDING_BYTES {
-            cut.push(format!("pending: {} of {} calls", shown.len(), calls.len()));
-            break;
+/// The first calls, as far as they have at most so many bytes together.
+pub fn bound_calls(calls: impl Iterator<Item = Json>, most: usize) -> Vec<Json> {
+    let mut bytes = 0;
+    let fits = |call: &Json| {
+        bytes += json_bytes(call) + 1;
+        bytes <= most
+    };
+    calls.take_while(fits).collect()
+}
+
+/// The value, or as a text its beginning if it has more bytes than so many as JSON.
+pub fn bound_value(value: Json, most: usize) -> Json {
+    match json_bytes(&value) {
+        bytes if bytes > most => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{}… ({bytes} bytes)", beginning(&text, most)).into()
         }
-        shown.push(call);
+        _ => value,
     }
-    shown
 }
 
 fn of_call(call: &CallView) -> Json {
@@ -178,10 +190,7 @@ fn of_call(call: &CallView) -> Json {
         _ => ("tool", call.kind.as_str(), call.args.clone()),
     };
     let mut report = json!({ "id": call.id, "kind": kind, "name": name });
-    report["args"] = match json_bytes(&args) {
-        ..=ARGUMENT_BYTES => args,
-        bytes => format!("{}… ({bytes} bytes)", beginning(&args.to_string(), ARGUMENT_BYTES)).into(),
-    };
+    report["args"] = bound_value(args, ARGUMENT_BYTES);
     if call.line > 0 {
         report["line"] = call.line.into();
     }

@@ -35,8 +35,11 @@ use crate::time_format::duration_millis;
 /// Longest call of a tool. A server that has not answered by then is called again.
 const LONGEST_CALL: Millis = Millis::minutes(60);
 
-/// How long the calls at servers are released for when this process ends.
-const RELEASE: Duration = Duration::from_secs(6);
+/// How long calls at servers may go on when this process ends: an answer that has arrived is still recorded.
+const GRACE: Millis = Millis::seconds(2);
+
+/// How long this process waits, from its end on, until the calls at servers are released.
+const RELEASE: Duration = Duration::from_secs(8);
 
 /// Calls of one tool that a run has at once at its server.
 const CONCURRENCY: usize = 16;
@@ -217,11 +220,13 @@ impl Runs {
         }
         let (runs, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            let slice = RunSlice { id: id.clone(), continues: Some(Status::Running), warnings: Vec::new() };
+            let slice = RunSlice { id: id.clone(), continues: None, warnings: Vec::new() };
             while !*runs.stopped.borrow() {
                 match runs.engine.execute_part(&slice, None).await {
                     Ok(done) if done.output.status == Status::Running => tokio::task::yield_now().await,
                     Ok(_) => break,
+                    // It was deleted, paused or ended meanwhile.
+                    Err(error) if [ErrorCode::NOT_FOUND, ErrorCode::ILLEGAL_TRANSITION].contains(&error.code) => break,
                     Err(error) => {
                         // The rest is due work, as after the end of a process.
                         runs.out.remark(&format!("{id} cannot be continued now: {error}"));
@@ -243,7 +248,7 @@ impl Runs {
             let mut changes = Changes::of(&runs.engine, &id);
             let worker = runs.worker(&id, &kinds);
             while !*runs.stopped.borrow() {
-                if let Err(error) = worker.drain_until(std::future::pending(), runs.wait_for_stop()).await {
+                if let Err(error) = worker.drain_until(runs.wait_for_stop(), std::future::pending()).await {
                     runs.out.remark(&format!("the calls of {id} cannot be answered: {error}"));
                 }
                 match runs.cvm.status(&id).await {
@@ -274,7 +279,7 @@ impl Runs {
         let selection = ClaimSelection { only, oldest_first: true };
         let worker = self.cvm.worker("mcp").select(selection).lease(self.lease).backoff(BACKOFF);
         // A server may never answer, and one whose result was refused would do its work again.
-        let worker = worker.max_handler(LONGEST_CALL).with_final_answers().without_due();
+        let worker = worker.max_handler(LONGEST_CALL).with_final_answers().without_due().grace(GRACE);
         kinds.iter().fold(worker, |worker, kind| {
             let servers = self.servers.clone();
             worker.handle(kind, CONCURRENCY, move |task: Task<Work>| {

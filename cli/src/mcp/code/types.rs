@@ -51,6 +51,9 @@ const CONSTRAINTS: [&str; 14] = [
     "default",
 ];
 
+/// Most words of a query: each is looked for in all tools.
+const QUERY_WORDS: usize = 32;
+
 /// The declarations of the tools that fit a query best, and the number of the others that fit.
 pub fn search(tools: &Tools, approve: &[String], query: &str, limit: usize) -> Json {
     let words: Vec<String> = split_words(query).collect();
@@ -143,8 +146,10 @@ fn requires(required: Option<&Json>, name: &str) -> bool {
     required.and_then(Json::as_array).is_some_and(|names| names.iter().any(|one| one == name))
 }
 
+/// The words of a query, as far as they count.
 pub fn split_words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(QUERY_WORDS).map(str::to_lowercase)
 }
 
 /// How well a tool fits words: 4 for a word in its name, 1 for one in its description.
@@ -393,6 +398,7 @@ mod tests {
         assert!(found.to_string().len() < 2 * SEARCH_BYTES && found["more"].as_u64() > Some(1_000), "{found}");
         assert_eq!(search(&tools, &[], "nothing", 10)["found"], 0);
         assert_eq!(search(&tools, &[], "", 10)["more"], 2_991);
+        assert_eq!(split_words(&"a ".repeat(10_000)).count(), QUERY_WORDS);
         let text = overview(&tools, ["big", "small", "down"].into_iter(), 2_000);
         assert!(
             text.len() <= 2_000 + MORE_BYTES && text.contains("\nsmall: refund()") && text.contains("\ndown:"),

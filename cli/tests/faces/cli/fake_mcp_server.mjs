@@ -50,6 +50,19 @@ const tools = {
       return lines(file) > 1 ? text("called again") : undefined;
     },
   },
+  hold: {
+    description: "Adds a line to a file, and answers once another one exists.",
+    properties: { file, until: file },
+    call({ file, until }, id) {
+      appendFileSync(file, "called\n");
+      const timer = setInterval(() => {
+        if (existsSync(until)) {
+          clearInterval(timer);
+          write({ id, result: text("held") });
+        }
+      }, 5);
+    },
+  },
   large: {
     description: "Returns a long text.",
     properties: { bytes: integer },
@@ -74,6 +87,8 @@ const tools = {
           return reply.replace("REPLY", "x".repeat(70_000_000));
         },
         log: `a line of a log\n{"level":30,"id":${id}}\n${reply}`,
+        nested: `{"level":30,"sent":{"jsonrpc":"2.0"}}\n${reply}`,
+        named: JSON.stringify({ ...JSON.parse(reply), id: String(id) }),
       };
       process.stdout.write(`${lines[how]}\n`);
     },

@@ -246,6 +246,14 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
 
         let client = McpConnection::open(&scene, &["--domain", "store", "--domain", "due"]).await;
         assert!(names(&client.tools().await).iter().all(|name| name.starts_with("store_") || name.starts_with("due_")));
+        let listed = client.service.list_all_resources().await.unwrap_err();
+        let uri = "runstate://executions/g";
+        let read = client.service.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap_err();
+        let templates = client.service.list_all_resource_templates().await.unwrap_err();
+        let subscribed = client.service.subscribe(SubscribeRequestParams::new(uri)).await.unwrap_err();
+        for refused in [listed, read, templates, subscribed] {
+            assert!(refused.to_string().contains("this server serves no executions"), "{refused}");
+        }
         client.close().await;
     });
     assert_eq!(scene.status("g"), "waiting_cc");
@@ -328,7 +336,7 @@ fn the_tools_are_few_and_plain() {
                 let hints = tool.annotations.as_ref().unwrap();
                 let is_read = hints.read_only_hint.unwrap();
                 assert!(tool.title.is_some() && hints.idempotent_hint.is_some(), "{tool:?}");
-                assert!(is_read || hints.destructive_hint.is_some(), "{tool:?}");
+                assert!(!is_read || hints.destructive_hint == Some(false), "{tool:?}");
                 assert!(is_read || !args.contains(&"--read-only"), "{tool:?}");
                 let destroys = ["cancel", "call", "cvm_removeProgram", "documents_drop"].contains(&&*tool.name);
                 assert!(!destroys || is_read || hints.destructive_hint == Some(true), "{tool:?}");
@@ -394,6 +402,26 @@ fn a_turn_returns_the_open_questions() {
 }
 
 #[test]
+fn a_turn_is_bounded_and_names_what_is_cut() {
+    let scene = CliFixture::new();
+    let source = "function main() { CC('x'.repeat(100_000)); return 'y'.repeat(200_000); }";
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        client.result("load", json!({ "name": "large", "source": source })).await;
+        let started = client.result("start", json!({ "program": "large", "id": "l" })).await;
+        let prompt = started["questions"][0]["prompt"].as_str().unwrap();
+        assert!(prompt.starts_with("xxx") && prompt.ends_with("… (100002 bytes)"), "{prompt}");
+        assert_eq!(started["cut"][0], "the `prompt` of a question: its beginning, as a text");
+        let ended = client.result("answer", json!({ "id": "l", "answer": 1 })).await;
+        assert!(ended["cut"][0].as_str().unwrap().starts_with("result: the first "), "{}", ended["cut"]);
+        for turn in [started, ended] {
+            assert!(turn.to_string().len() <= 64 * 1024, "{}", turn.to_string().len());
+        }
+        client.close().await;
+    });
+}
+
+#[test]
 fn further_operations_are_found_and_called() {
     let scene = CliFixture::with("pays", "console.log(call('pay', 1))");
     scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
@@ -429,11 +457,20 @@ fn further_operations_are_found_and_called() {
         }
         let refused = client.error("retry", json!({ "id": "p", "policy": {} })).await;
         assert!(refused["message"].as_str().unwrap().contains("`policy`"), "{refused}");
+        for policy in [json!(null), json!("")] {
+            let refused = client.error("retry", json!({ "id": "p", "policy": policy })).await;
+            assert_eq!(refused["code"], "illegal_transition", "{refused}");
+        }
         for (name, words) in [("cvm_logs", "`call` makes the operation `cvm.logs`"), ("strat", "did you mean `start`?")]
         {
             let unknown = client.call(name, json!({})).await.unwrap_err();
             assert!(unknown.to_string().contains(words), "{unknown}");
         }
+        let long = "x".repeat(1 << 20);
+        let unknown = client.call(&long, json!({})).await.unwrap_err().to_string();
+        let refused = client.error("call", json!({ "operation": long })).await.to_string();
+        assert!(unknown.len() < 400 && refused.len() < 400, "{unknown} {refused}");
+        client.result("search", json!({ "query": "word ".repeat(100_000) })).await;
         let unknown = client.call("wait", json!({ "id": "p", "forMs": 5 })).await.unwrap_err();
         assert!(unknown.to_string().contains("unknown field `forMs`"), "{unknown}");
         client.close().await;
@@ -449,6 +486,46 @@ fn further_operations_are_found_and_called() {
         assert_eq!(question["items"][0]["waitsFor"], "worker");
         client.close().await;
     });
+}
+
+#[test]
+fn a_command_inside_of_a_commit_is_refused_as_its_operation() {
+    let scene = CliFixture::with("pays", "console.log(call('pay', 1))");
+    scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
+    block_on(async {
+        let client = McpConnection::open(&scene, &["--all"]).await;
+        let call = client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["id"].clone();
+        let decide = json!({ "execution": "p", "call": call, "by": "model" });
+        let policy = r#"{ "id": "p", "policy": "{}" }"#;
+        for (command, words) in [
+            (json!({ "name": "cvm.approve", "parameters": decide }), "approve EXECUTION --call CALL --by NAME"),
+            (json!({ "name": "cvm_approve", "parameters": decide }), "approve EXECUTION --call CALL --by NAME"),
+            (json!({ "name": "cvm.reject", "parameters": decide }), "reject EXECUTION --call CALL --by NAME"),
+            (json!({ "name": "cvm.retry", "parameters": policy }), "the `policy` of `cvm.retry` is left to people"),
+            (json!({ "name": "cvm.lsit" }), "`cvm.lsit` is not an operation of this server"),
+        ] {
+            for command in [json!(command.to_string()), command] {
+                let refused = client.error("documents_commit", json!({ "writes": [], "command": command })).await;
+                assert!(refused["message"].as_str().unwrap().contains(words), "{command}: {refused}");
+            }
+        }
+        assert_eq!(client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["waitsFor"], "approval");
+        client.close().await;
+
+        let cancel = json!({ "writes": [], "command": { "name": "cvm.cancel", "parameters": { "id": "p" } } });
+        let client = McpConnection::open(&scene, &["--domain", "documents"]).await;
+        let refused = client.error("documents_commit", cancel).await;
+        assert!(refused["message"].as_str().unwrap().contains("is not an operation of this server"), "{refused}");
+        client.close().await;
+
+        let client = McpConnection::open(&scene, &["--allow-approvals"]).await;
+        let approve = json!({ "writes": [], "command": { "name": "cvm.approve", "parameters": decide } });
+        client.result("call", json!({ "operation": "documents.commit", "parameters": approve })).await;
+        let question = client.result("questions", json!({ "execution": "p" })).await;
+        assert_eq!(question["items"][0]["waitsFor"], "worker");
+        client.close().await;
+    });
+    assert_eq!(scene.status("p"), "waiting_cc");
 }
 
 #[test]
