@@ -378,7 +378,7 @@ fn the_help_has_forty_lines_and_names_the_domains() {
     }
     let groups: Vec<&str> = help.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
     assert_eq!(groups, ["Programs:", "Runs:", "Questions:", "Stores:", "Options:"]);
-    assert!(help.contains("\nMore: runstate help apps|store|due|documents|runs|sessions|fleet|all\n"), "{help}");
+    assert!(help.contains("\nMore: runstate help store|due|documents|runs|sessions|apps|fleet|all\n"), "{help}");
     let fleet = scene.run(&["help", "fleet"]).expect_exit(0).out;
     assert!(fleet.contains("\n  budget ") && fleet.contains("create, change, reserve, show, list"), "{fleet}");
 }

@@ -461,7 +461,7 @@ fn further_operations_are_found_and_called() {
             let refused = client.error("retry", json!({ "id": "p", "policy": policy })).await;
             assert_eq!(refused["code"], "illegal_transition", "{refused}");
         }
-        for (name, words) in [("cvm_logs", "`call` makes the operation `cvm.logs`"), ("strat", "did you mean `start`?")]
+        for (name, words) in [("cvm_logs", "`call` makes the operation `cvm.logs`"), ("star", "did you mean `start`?")]
         {
             let unknown = client.call(name, json!({})).await.unwrap_err();
             assert!(unknown.to_string().contains(words), "{unknown}");

@@ -245,7 +245,7 @@ fn a_program_with_a_domain_explains_wrong_words() {
     let all = run(&scene, &["help", "all"]).expect_exit(0).out;
     for (help, words) in [
         (&help, "Usage: own_domain [OPTIONS]"),
-        (&help, "\nMore: own_domain help apps|"),
+        (&help, "\nMore: own_domain help store|"),
         (&help, "|notes|all\n"),
         (&all, "\n  reminder "),
         (&all, "\n  own_domain run review.ts"),
