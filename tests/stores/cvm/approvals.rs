@@ -524,20 +524,22 @@ fn the_time_of_a_policy_ends_a_program_that_waits() {
 /// A call that cannot be read keeps a program neither from its end nor from going on without it.
 #[test]
 fn a_damaged_call_does_not_outlive_its_program() {
-    let policy = Policy { ms: Some(Millis(10_000)), open: Some(1), ..Policy::default() };
     let both = r#"await Promise.all([call("find", 1), call("find", 2)])"#;
     let race = r#"console.log(await Promise.race([call("find", 1), call("find", 2)])); CC("?")"#;
-    for (source, damaged) in [(both, 1), (both, 2), (race, 2)] {
+    for (source, damaged, open) in [(both, 1, Some(1)), (both, 2, Some(1)), (race, 2, None)] {
+        let policy = Policy { ms: Some(Millis(10_000)), open, ..Policy::default() };
         test_under(&policy, source, |mut scene| {
             let mut call = row(&scene, damaged);
             let id = call["id"].as_str().unwrap().to_owned();
             call["context"] = json!({});
             scene.put(&CC_HISTORY, &id, &call);
             if source == race {
-                let first = row(&scene, 1)["id"].as_str().unwrap().to_owned();
-                block_on(scene.cvm().answer("run", Answer::to_call(first).value("one"))).unwrap();
-                assert_eq!(block_on(scene.cvm().output("run")).unwrap(), ["one"]);
-                scene.answer("go").expect(Status::Complete);
+                for (step, answer) in [(1, "one"), (3, "go")] {
+                    let call = row(&scene, step)["id"].as_str().unwrap().to_owned();
+                    block_on(scene.cvm().answer("run", Answer::to_call(call).value(answer))).unwrap();
+                    assert_eq!(block_on(scene.cvm().output("run")).unwrap(), ["one"]);
+                }
+                scene.expect(Status::Complete);
             } else {
                 scene.advance(Millis(10_000));
                 scene.expect(Status::Error);
