@@ -221,8 +221,8 @@ impl Code {
         Self { limits, ..self }
     }
 
-    /// A worker that runs the tools: [`Worker::run`](runstate_engine::work::Worker::run) serves the calls of all runs of
-    /// the store. At least one process must.
+    /// A worker that runs the tools: [`Worker::run`](runstate_engine::work::Worker::run) serves the calls of all runs
+    /// of the store. At least one process must.
     pub fn worker(&self, owner: impl Into<String>) -> CallWorker {
         let mut worker = self.cvm.worker(owner).with_final_answers();
         for (path, tool) in self.tools.iter() {
@@ -317,8 +317,8 @@ impl Code {
         Ok(pending)
     }
 
-    /// Approves the calls that [`Tool::approve_if`] lets pass, those that are there and those that come, also of runs for
-    /// which no process waits. It ends with an error of the store that is not retryable.
+    /// Approves the calls that [`Tool::approve_if`] lets pass, those that are there and those that come, also of runs
+    /// for which no process waits. It ends with an error of the store that is not retryable.
     pub async fn approve_by_rules(&self) -> Result<(), Error> {
         let mut changes = Changes::new(self.cvm.engine(), None);
         loop {
@@ -345,9 +345,9 @@ impl Code {
         self.cvm.reject(&reject).await.map(drop)
     }
 
-    /// Undoes the answered calls of a run that has ended, by [`Tool::revert`], the latest first, one after the other. It
-    /// is a run itself, which survives this process, with the result `{ undone, failed }`. Repeated, it continues, or
-    /// undoes what failed before; a call that was undone is left.
+    /// Undoes the answered calls of a run that has ended, by [`Tool::revert`], the latest first, one after the other.
+    /// It is a run itself, which survives this process, with the result `{ undone, failed }`. Repeated, it continues,
+    /// or undoes what failed before; a call that was undone is left.
     ///
     /// Errors: `illegal_transition` (it has not ended; cancel it first), `not_found`, `corrupt` (a call cannot be read:
     /// whether it was answered is not known).
@@ -444,7 +444,8 @@ impl Code {
     }
 }
 
-/// Compiles a script to the command that loads it, under a name that follows from its source and the tools that it uses.
+/// Compiles a script to the command that loads it, under a name that follows from its source and the tools that it
+/// uses.
 /// `tools`: the paths of all tools. [`Load::tools`] are those that it uses.
 ///
 /// Errors: `compile_error`, with all problems in `details.diagnostics`.

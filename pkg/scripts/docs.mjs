@@ -1,4 +1,5 @@
-// The pages of docs/, in the order of docs/SUMMARY.md: as a site, and inside the package. Both have links to other files as addresses in the repository.
+// The pages of docs/, in the order of docs/SUMMARY.md: as a site, and inside the package. Both have links to other
+// files as addresses in the repository.
 //
 //   node pkg/scripts/docs.mjs check                   checks relative links of all Markdown files, the summary, and the length of the readme files
 //   node pkg/scripts/docs.mjs site FOLDER REFERENCE   writes the source of the site, with the reference of operations as its last page

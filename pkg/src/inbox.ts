@@ -21,8 +21,8 @@ const PAGE = 1_000;
 
 /**
  * Iterates over the calls that wait for a person or an approval: those that are open, the oldest first, then those that
- * come, each once. `accept` makes an item of a call; null leaves the call out. Each call is read right before that, so one
- * that was decided elsewhere meanwhile is left out. So is one that a worker has claimed, as long as it has.
+ * come, each once. `accept` makes an item of a call; null leaves the call out. Each call is read right before that, so
+ * one that was decided elsewhere meanwhile is left out. So is one that a worker has claimed, as long as it has.
  *
  * It ends when the signal aborts, or the store is closed.
  */

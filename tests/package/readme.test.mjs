@@ -1,6 +1,7 @@
-// Runs the code of the readme files and of the pages in docs/. A block of TypeScript or JavaScript that imports the package is a program: under a
-// heading about browsers or pages it has its own page, else it runs in Node. A block that begins with a file name is that file, beside the programs
-// of its document. `<!-- not run: reason -->` before a block leaves it out. All TypeScript among them also compiles, as one strict project.
+// Runs the code of the readme files and of the pages in docs/. A block of TypeScript or JavaScript that imports the
+// package is a program: under a heading about browsers or pages it has its own page, else it runs in Node. A block that
+// begins with a file name is that file, beside the programs of its document. `<!-- not run: reason -->` before a block
+// leaves it out. All TypeScript among them also compiles, as one strict project.
 
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";

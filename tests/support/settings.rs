@@ -1,7 +1,7 @@
 //! Settings of a run of tests, from the environment: its form and its seed.
 
-/// Whether the long form of the tests was requested. A test takes about a minute in it on a quiet machine, so that all of
-/// them end within two hours.
+/// Whether the long form of the tests was requested. A test takes about a minute in it on a quiet machine, so that it
+/// can be run whole.
 pub fn is_full_run() -> bool {
     std::env::var_os("RUNSTATE_FULL").is_some()
 }

@@ -32,7 +32,8 @@ pub enum XtaskCommand {
     },
     /// Checks format, spelling, generated files, lints of all targets with all features, each native feature alone, dependency trees, licenses.
     Lint,
-    /// Writes the reference of operations, collections and error codes to reference.md in the target folder, and the site of docs/ to site.
+    /// Writes the reference of operations, collections and error codes to reference.md in the target folder, and the
+    /// site of docs/ to site.
     Docs,
     /// Runs the benches one after the other, prints all figures in one table, and writes them to bench.json in the target folder.
     Bench {

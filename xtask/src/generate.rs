@@ -1,5 +1,6 @@
 //! What is generated from the declarations in the Rust sources, as `examples/describe` prints them: the client of the npm package,
-//! `pkg/src/generated.ts`, which is committed, because an installation from the repository needs it; and the site, which is not.
+//! `pkg/src/generated.ts`, which is committed, because an installation from the repository needs it; and the site,
+//! which is not.
 
 use std::path::PathBuf;
 
@@ -35,7 +36,8 @@ pub fn client(workspace: &Workspace, check: bool, step: &mut StepContext) -> Res
     std::fs::write(&path, text).map_err(XtaskError::file(&path))
 }
 
-/// Writes the reference of operations, collections and error codes into the target folder, and the site of `docs/` with it.
+/// Writes the reference of operations, collections and error codes into the target folder, and the site of `docs/` with
+/// it.
 pub fn site(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     let [path, source, site] = ["reference.md", "site-source", "site"].map(|name| workspace.target().join(name));
     let text = describe(workspace, "reference", step)?;
