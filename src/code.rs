@@ -34,17 +34,16 @@ use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::shorten_message;
 use runstate_core::marker::BoxFuture;
 use runstate_domain_cvm::{
-    Approve, CC_HISTORY, COGNITIVE, CallOutcome, CallView, EXECUTIONS, ListCalls, Load, NO_LINES, Policy, ProgramError,
+    Approve, COGNITIVE, CallOutcome, CallView, ListCalls, Load, NO_LINES, Policy, ProgramError,
     Reject, SourceOptions, Start, Status, TIMER, WaitsFor, Work, codes, compile_source,
 };
 use runstate_engine::work::{Failure, Task};
-use runstate_engine::{ChangeFilter, Engine, Error};
-use runstate_store::Position;
+use runstate_engine::{Engine, Error};
 use runstate_value::Json;
 use runstate_value::time::Millis;
 use serde_json::json;
 
-use crate::client::{CallWorker, Cvm, Run};
+use crate::client::{CallWorker, Cvm, Run, RunChanges};
 
 /// The beginning of the names of programs that are scripts. The rest is from the hash of the script.
 pub const PROGRAM_PREFIX: &str = "script-";
@@ -63,9 +62,6 @@ const DECIDED: [ErrorCode; 5] = [
 
 /// Calls of one tool that a worker runs at once.
 const CONCURRENCY: usize = 16;
-
-/// The time after which a run is read again without a change: a change may be lost.
-const RECHECK: Millis = Millis::seconds(2);
 
 /// The program that undoes calls, the latest first. A call that cannot be undone does not prevent the others.
 const REVERT: &str = r#"
@@ -272,7 +268,7 @@ impl Code {
     pub async fn result(&self, run: &str, wait: Millis) -> Result<RunState, Error> {
         let engine = self.cvm.engine();
         let until = engine.now() + wait;
-        let mut changes = Changes::new(engine, Some(run));
+        let mut changes = RunChanges::new(engine, Some(run));
         let mut has_read_again = false;
         loop {
             let progress = self.cvm.progress(run, NO_LINES).await?;
@@ -296,7 +292,7 @@ impl Code {
             if left <= Millis(0) || waits_for_people(&pending) {
                 return Ok(RunState::Waiting { pending });
             }
-            changes.wait(RECHECK.min(left)).await;
+            changes.wait(RunChanges::RECHECK.min(left)).await;
         }
     }
 
@@ -320,11 +316,11 @@ impl Code {
     /// Approves the calls that [`Tool::approve_if`] lets pass, those that are there and those that come, also of runs
     /// for which no process waits. It ends with an error of the store that is not retryable.
     pub async fn approve_by_rules(&self) -> Result<(), Error> {
-        let mut changes = Changes::new(self.cvm.engine(), None);
+        let mut changes = RunChanges::new(self.cvm.engine(), None);
         loop {
             match self.pending().await {
                 Err(error) if !error.retryable => return Err(error),
-                _ => changes.wait(RECHECK).await,
+                _ => changes.wait(RunChanges::RECHECK).await,
             }
         }
     }
@@ -352,7 +348,7 @@ impl Code {
     /// Errors: `illegal_transition` (it has not ended; cancel it first), `not_found`, `corrupt` (a call cannot be read:
     /// whether it was answered is not known).
     pub async fn revert(&self, run: &str) -> Result<Run, Error> {
-        if !has_ended(self.cvm.status(run).await?.execution.status) {
+        if !self.cvm.status(run).await?.execution.status.has_ended() {
             let message = format!("run {run} has not ended; cancel it first");
             return Err(Error::new(ErrorCode::ILLEGAL_TRANSITION, message));
         }
@@ -370,7 +366,7 @@ impl Code {
                 found => Some(found?.execution.status),
             };
             match status {
-                Some(status) if has_ended(status) => {
+                Some(status) if status.has_ended() => {
                     // Not from its result: it may have been cancelled.
                     let calls = self.answered_calls(&id).await?;
                     undone.extend(calls.into_iter().filter_map(|call| call.args["call"].as_str().map(str::to_owned)));
@@ -464,10 +460,6 @@ fn revert_kind(path: &str) -> String {
     format!("{path}.revert")
 }
 
-fn has_ended(status: Status) -> bool {
-    matches!(status, Status::Complete | Status::Error | Status::Cancelled)
-}
-
 /// Whether a run waits for nothing but people. Calls in the queue follow when a person has decided on an earlier one.
 fn waits_for_people(pending: &[CallView]) -> bool {
     let mut first = pending.iter().filter_map(|call| call.waits_for).filter(|what| *what != WaitsFor::Queue).peekable();
@@ -492,31 +484,4 @@ fn undo_call(undo: &Undo, cvm: &Cvm, task: Task<Work>) -> BoxFuture<'static, Res
         let call = cvm.call(&id).await?;
         undo(call, task).await
     })
-}
-
-/// Changes of executions and of their calls from the first wait on.
-struct Changes {
-    engine: Engine,
-    filter: ChangeFilter,
-    /// The position up to which they were read; `None`: the next wait ends at once.
-    position: Option<Position>,
-}
-
-impl Changes {
-    fn new(engine: &Engine, run: Option<&str>) -> Self {
-        let collections = [&EXECUTIONS, &CC_HISTORY].map(|collection| collection.name.to_owned());
-        let (collections, subjects) = (Some(collections.to_vec()), run.map(|run| vec![run.to_owned()]));
-        let filter = ChangeFilter { collections, subjects, ..ChangeFilter::default() };
-        Self { engine: engine.clone(), filter, position: None }
-    }
-
-    /// Waits for a change since the last wait, at most for `span`.
-    async fn wait(&mut self, span: Millis) {
-        let wait = if self.position.is_some() { span } else { Millis(0) };
-        match self.engine.changes(self.position.take(), &self.filter, wait).await {
-            Ok(changes) => self.position = Some(changes.next),
-            // The store has no changes, or no longer those since the last wait.
-            Err(_) => self.engine.host().sleep(span).await,
-        }
-    }
 }

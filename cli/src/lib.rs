@@ -43,6 +43,7 @@ mod time_format;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::{ArgMatches, FromArgMatches as _, Parser as _};
 use runstate::domain;
@@ -92,9 +93,16 @@ pub fn main(domains: &[&'static Domain]) -> ExitCode {
     run(out, execute(&matches, &global, out))
 }
 
+/// How long a process that ends waits for a write to a pipe that is full: its reader may never read on.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 fn run(out: Printer, command: impl Future<Output = Result<CliExit, CliError>>) -> ExitCode {
     let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command),
+        Ok(runtime) => {
+            let ended = runtime.block_on(command);
+            runtime.shutdown_timeout(LAST_WRITES);
+            ended
+        }
         Err(error) => Err(error::io("the runtime cannot be started", &error)),
     };
     ended.unwrap_or_else(|failure| out.report_error(&failure)).into()

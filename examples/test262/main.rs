@@ -1,5 +1,5 @@
-//! Runs a conformance suite of the language, such as test262, from a copy outside the project: `cargo xtask test262
-//! DIR`.
+//! Runs a conformance suite of the language, such as test262, from a copy outside the project: `cargo run --release
+//! --features compiler --example test262 -- DIR [--filter PART] [--node]`.
 //!
 //! Every test is compiled as a module, with the helpers of `prelude.ts` in place of the suite's. It passes, is refused
 //! (the compiler or the machine names what stays out), or is wrong. With `--node`, Node runs the wrong ones as modules

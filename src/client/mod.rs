@@ -2,6 +2,7 @@
 
 mod answer;
 mod builder;
+mod changes;
 mod claims;
 mod queries;
 mod run;
@@ -26,6 +27,7 @@ use runstate_vm::FrameView;
 
 pub use answer::Answer;
 pub use builder::{Builder, open};
+pub use changes::RunChanges;
 pub use claims::CallWorker;
 pub use run::Run;
 #[cfg(feature = "compiler")]

@@ -68,8 +68,9 @@ async fn open_engine(store: Arc<dyn Store>, host: &SimHost) -> Engine {
     Engine::with_settings(store, Arc::new(host.clone()), &[&DOMAIN], settings).await.unwrap()
 }
 
+/// A store whose calls may take minutes: the program of this test decodes 300 MB in one, without optimization.
 async fn open_store(url: &str) -> Arc<dyn Store> {
-    Arc::new(Mongo::open(url, MongoOptions::default()).await.unwrap())
+    Arc::new(Mongo::open(&format!("{url}&timeoutMS=300000"), MongoOptions::default()).await.unwrap())
 }
 
 async fn load_and_start(cvm: &Cvm, size: &WorkloadSize) -> ExecutionStatus {

@@ -43,17 +43,6 @@ pub enum XtaskCommand {
         /// Part of the name of a bench.
         filter: Option<String>,
     },
-    /// Runs a conformance suite of the language from a copy outside the project: passed, refused and wrong tests, by folder.
-    Test262 {
-        /// The folder of the suite, with `test` and `harness` in it.
-        folder: String,
-        /// Part of the path of a test.
-        #[arg(long)]
-        filter: Option<String>,
-        /// Does not count a wrong test that fails in Node as a module too.
-        #[arg(long)]
-        node: bool,
-    },
     /// Builds the npm package into pkg/dist.
     Pkg {
         /// Checks the contents to be published too.

@@ -29,7 +29,6 @@ use args::{Length, XtaskCommand};
 use clap::Parser as _;
 use error::XtaskError;
 use package::PackageBuild;
-use process::ProgramCall;
 use report::RunReport;
 use workspace::Workspace;
 
@@ -62,17 +61,6 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
         XtaskCommand::Setup => gate::setup(&workspace, &mut report)?,
         XtaskCommand::Bench { browser: true, .. } => bench::run_browser_bench(&workspace, &mut report),
         XtaskCommand::Bench { filter, .. } => bench::run_benches(&workspace, filter.as_deref(), &mut report),
-        XtaskCommand::Test262 { folder, filter, node } => {
-            let call = ProgramCall::cargo("run --release --package runstate --features compiler --example test262 --");
-            let call = filter.iter().fold(call.arg(&folder), |call, filter| call.words("--filter").arg(filter));
-            let call = if node { call.arg("--node") } else { call };
-            report.step("test262", |step| {
-                if node {
-                    tools::node(step)?;
-                }
-                call.run(step)
-            });
-        }
         XtaskCommand::Pkg { check } => {
             let build = if check { PackageBuild::Checked } else { PackageBuild::Shipped };
             report.step("package", |step| package::build(&workspace, build, step));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use runstate::domain::cvm::{EXECUTIONS, ListLogs, LogRow, Status};
+use runstate::domain::cvm::{EXECUTIONS, ListLogs, LogRow};
 use runstate::schema::{DamagedDocument, Key};
 use runstate::time::Timestamp;
 use serde_json::{Value as Json, json};
@@ -46,7 +46,7 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
         // The status is read before the rows: the row about the end is then among them.
         let status = session.cvm.status(&id).await?.execution.status;
         reading.print(limit.take()).await?;
-        if matches!(status, Status::Complete | Status::Error | Status::Cancelled) {
+        if status.has_ended() {
             session.out.remark(&format!("{id} is {}", status.as_str()));
             return Ok(CliExit::from_status(status));
         }

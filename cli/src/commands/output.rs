@@ -47,7 +47,7 @@ pub async fn follow_output(session: &Session, id: &str) -> Result<CliExit, CliEr
         if progress.more {
             continue;
         }
-        if matches!(progress.status, Status::Complete | Status::Error | Status::Cancelled) {
+        if progress.status.has_ended() {
             session.remark_status(id, &progress);
             return Ok(CliExit::from_status(progress.status));
         }

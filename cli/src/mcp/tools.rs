@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use super::code::types::{score, split_words as words_of};
 use super::common::{COMMON_TOOLS, CommonTool, QUESTIONS, own_tools};
 use super::plain::plain_schema;
-use super::turn::{has_ended, turn, turn_after, wait_for};
+use super::turn::{turn, turn_after, wait_for};
 use super::{leniency, read};
 use crate::error::{CliError, usage};
 use crate::operations::arguments::{paragraphs, sentence};
@@ -313,7 +313,7 @@ impl ToolList {
     ) -> Result<Json, Error> {
         wait_for(&Cvm::new(engine), &id, wait_ms, context, |progress| {
             let asks = progress.calls.iter().any(|call| call.waits_for == Some(WaitsFor::Person));
-            asks || has_ended(progress.status) || progress.status == Status::Paused
+            asks || progress.status.has_ended() || progress.status == Status::Paused
         })
         .await?;
         turn(engine, &id).await

@@ -5,10 +5,9 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use runstate::Cvm;
-use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, ExecutionProgress, NO_LINES, Status};
-use runstate::engine::{ChangeFilter, Engine, Error};
-use runstate::store::Position;
-use runstate::time::Millis;
+use runstate::client::RunChanges;
+use runstate::domain::cvm::{ExecutionProgress, NO_LINES};
+use runstate::engine::{Engine, Error};
 use runstate::value::json_bytes;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
@@ -22,9 +21,6 @@ use crate::time_format::duration_millis;
 const DEFAULT_WAIT_MS: u64 = 20_000;
 const LONGEST_WAIT_MS: u64 = 60_000;
 
-/// The time after which an execution is read again without a change: a change may be lost.
-pub const RECHECK: Duration = Duration::from_secs(2);
-
 /// Most questions in a turn. `questions` lists all.
 const TURN_QUESTIONS: usize = 20;
 
@@ -32,11 +28,6 @@ const TURN_QUESTIONS: usize = 20;
 /// So a turn has at most 64 KB.
 const QUESTION_BYTES: usize = 48 * 1024;
 const MEMBER_BYTES: usize = 10 * 1024;
-
-/// Whether an execution has ended.
-pub fn has_ended(status: Status) -> bool {
-    matches!(status, Status::Complete | Status::Error | Status::Cancelled)
-}
 
 /// Waits until an execution has come so far, the time is over, or the client cancels its request. `is_reached` is asked
 /// after each change, as long as the wait goes on.
@@ -48,15 +39,15 @@ pub async fn wait_for(
     mut is_reached: impl FnMut(&ExecutionProgress) -> bool,
 ) -> Result<(), Error> {
     let until = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS).min(LONGEST_WAIT_MS));
-    let mut changes = Changes::of(cvm.engine(), id);
+    let mut changes = RunChanges::new(cvm.engine(), Some(id));
     loop {
         let progress = cvm.progress(id, NO_LINES).await?;
         if Instant::now() >= until || context.ct.is_cancelled() || is_reached(&progress) {
             return Ok(());
         }
-        let wait = RECHECK.min(until.saturating_duration_since(Instant::now()));
+        let left = duration_millis(until.saturating_duration_since(Instant::now()));
         tokio::select! {
-            () = changes.wait(wait) => {}
+            () = changes.wait(RunChanges::RECHECK.min(left)) => {}
             () = context.ct.cancelled() => {}
         }
     }
@@ -113,31 +104,4 @@ pub async fn turn_after(engine: &Engine, mut result: Json) -> Json {
         turn["warnings"] = bound_value(warnings.take(), MEMBER_BYTES);
     }
     turn
-}
-
-/// Changes of an execution and of its calls, from the first wait on.
-pub struct Changes {
-    engine: Engine,
-    filter: ChangeFilter,
-    /// The position up to which they were read; `None`: the next wait ends at once.
-    position: Option<Position>,
-}
-
-impl Changes {
-    pub fn of(engine: &Engine, execution: &str) -> Self {
-        let collections = [&EXECUTIONS, &CC_HISTORY].map(|collection| collection.name.to_owned());
-        let (collections, subjects) = (Some(collections.to_vec()), Some(vec![execution.to_owned()]));
-        let filter = ChangeFilter { collections, subjects, ..ChangeFilter::default() };
-        Self { engine: engine.clone(), filter, position: None }
-    }
-
-    /// Waits for a change since the last wait, at most for `wait`.
-    pub async fn wait(&mut self, wait: Duration) {
-        let span = if self.position.is_some() { duration_millis(wait) } else { Millis(0) };
-        match self.engine.changes(self.position.take(), &self.filter, span).await {
-            Ok(changes) => self.position = Some(changes.next),
-            // The store has no changes, or no longer those since the last wait.
-            Err(_) => tokio::time::sleep(wait).await,
-        }
-    }
 }

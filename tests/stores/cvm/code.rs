@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use runstate::code::{Code, Limits, RunScript, RunState, Tool};
+use runstate::code::{Code, Limits, RunScript, RunState, Tool, compile_script};
 use runstate::domain::cvm::{Policy, Start, WaitsFor, codes};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
@@ -167,4 +167,20 @@ fn names_that_no_tool_can_have_are_refused() {
         let refused = code.clone().tool(name, Tool::new(async |_| Ok(Json::Null))).err();
         assert_eq!(refused.map(|error| error.code), Some(ErrorCode::USAGE), "{name}");
     }
+}
+
+#[test]
+fn a_script_may_call_the_tools_that_it_names() {
+    let load = |source: &str, tools: &[&str]| {
+        compile_script(source, tools.iter().map(|&name| name.to_owned()).collect()).unwrap()
+    };
+    let all = ["github.get", "github.search", "pay.refund"];
+    let kinds = |source: &str| load(source, &all).tools.unwrap();
+    assert_eq!(kinds("return 1"), [""; 0]);
+    assert_eq!(kinds("const { github } = tools; return await github.search({ q: 'a' })"), ["github.search"]);
+    assert_eq!(kinds("return [1].map(tools.github.get)"), ["github.get"]);
+    assert_eq!(kinds("const name = 'get'; return await tools.github[name]({})"), all);
+    let (direct, by_value) = ("return tools.github.get({})", "return Object.keys(tools.github)");
+    assert_eq!(load(direct, &all).name, load(direct, &all[..1]).name);
+    assert_ne!(load(by_value, &all).name, load(by_value, &all[..1]).name);
 }

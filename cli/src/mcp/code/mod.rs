@@ -8,7 +8,6 @@
 //! | `pipes.rs` | the messages of a server |
 //! | `tool_result.rs` | the result of a tool as the value of a call |
 //! | `types.rs` | tools as TypeScript, and the search for them |
-//! | `script.rs` | scripts as programs |
 //! | `runs.rs` | executions of scripts, and the answers to their calls |
 //! | `people.rs` | approvals and questions as forms of the client |
 //! | `report.rs` | what a model reads of a run |
@@ -18,7 +17,6 @@ mod people;
 mod pipes;
 pub(super) mod report;
 mod runs;
-mod script;
 mod servers;
 mod tool_result;
 pub(super) mod types;

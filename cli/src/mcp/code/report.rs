@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use runstate::domain::cvm::{CallView, ExecutionProgress, ProgramError, Status, WaitsFor};
 use runstate::engine::Error;
-use runstate::lang::Diagnostic;
 use runstate::lease::shorten_message;
 use runstate::value::json_bytes;
 use serde_json::{Value as Json, json};
@@ -31,10 +30,11 @@ pub struct Failed(Json);
 
 impl Failed {
     /// The failure of a script that does not compile. `troubles`: the servers whose tools may be missing.
-    pub fn of_complaints(found: &[Diagnostic], troubles: &BTreeMap<&str, String>) -> Self {
-        let complaint = |one: &Diagnostic| {
-            let message = shorten_message(&one.message, MESSAGE_BYTES / 4);
-            json!({ "line": one.line, "column": one.column, "message": message, "hint": one.hint })
+    pub fn of_script(error: Error, troubles: &BTreeMap<&str, String>) -> Self {
+        let Some(found) = error.details["diagnostics"].as_array() else { return error.into() };
+        let complaint = |one: &Json| {
+            let message = shorten_message(one["message"].as_str().unwrap_or_default(), MESSAGE_BYTES / 4);
+            json!({ "line": one["line"], "column": one["column"], "message": message, "hint": one["hint"] })
         };
         let complaints: Vec<Json> = found.iter().take(COMPLAINTS).map(complaint).collect();
         let mut error = complaints.first().cloned().unwrap_or_else(|| json!({ "message": "it does not compile" }));

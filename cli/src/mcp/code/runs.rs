@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::service::{Peer, RequestContext};
-use runstate::client::{CallWorker, Cvm};
+use runstate::client::{CallWorker, Cvm, RunChanges};
+use runstate::code::{PROGRAM_PREFIX, compile_script};
 use runstate::domain::cvm::{
-    COGNITIVE, CallView, ExecutionProgress, ExecutionStatus, Policy, RunSlice, Start, Status, Work,
+    COGNITIVE, CallView, ExecutionProgress, ExecutionStatus, Load, Policy, RunSlice, Start, Status, Work,
 };
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
@@ -24,10 +25,9 @@ use tokio::time::timeout;
 use super::config::matches;
 use super::people;
 use super::report::{self, Failed};
-use super::script::{PROGRAM_PREFIX, Script, load_script};
 use super::servers::Servers;
 use crate::args::CodeArgs;
-use crate::mcp::turn::{Changes, RECHECK, has_ended, wait_for};
+use crate::mcp::turn::wait_for;
 use crate::printer::Printer;
 use crate::session::Session;
 use crate::time_format::duration_millis;
@@ -115,7 +115,8 @@ impl Runs {
         context: &RequestContext<RoleServer>,
     ) -> Result<Json, Failed> {
         let RunArguments { script: source, input, wait_ms, id } = arguments;
-        let Script { load, kinds } = self.compile(&source).await?;
+        let load = self.compile(&source).await?;
+        let kinds = load.tools.clone().unwrap_or_default();
         let approve = kinds.iter().filter(|kind| self.needs_approval(kind));
         let policy = Policy {
             approve: Some(approve.cloned().collect()),
@@ -189,11 +190,11 @@ impl Runs {
     }
 
     /// Compiles a script, once the tools that it names are known.
-    async fn compile(&self, source: &str) -> Result<Script, Failed> {
+    async fn compile(&self, source: &str) -> Result<Load, Failed> {
         loop {
             let (mut changes, are_starting) = (self.servers.changes(), self.servers.are_starting());
             let tools = self.servers.tools();
-            let compiled = load_script(source, &tools);
+            let compiled = compile_script(source, tools.iter().map(|(kind, _)| kind.to_owned()).collect());
             if compiled.is_err() && are_starting {
                 _ = changes.changed().await;
                 continue;
@@ -209,7 +210,7 @@ impl Runs {
                 let message = format!("no script runs: `--approve {pattern}` of this server matches no tool");
                 return Err(Error::new(ErrorCode::USAGE, message).into());
             }
-            return compiled.map_err(|found| Failed::of_complaints(&found, &self.servers.troubles()));
+            return compiled.map_err(|error| Failed::of_script(error, &self.servers.troubles()));
         }
     }
 
@@ -245,17 +246,17 @@ impl Runs {
         }
         let (runs, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            let mut changes = Changes::of(&runs.engine, &id);
+            let mut changes = RunChanges::new(&runs.engine, Some(&id));
             let worker = runs.worker(&id, &kinds);
             while !*runs.stopped.borrow() {
                 if let Err(error) = worker.drain_until(runs.wait_for_stop(), std::future::pending()).await {
                     runs.out.remark(&format!("the calls of {id} cannot be answered: {error}"));
                 }
                 match runs.cvm.status(&id).await {
-                    Ok(details) if has_ended(details.execution.status) => break,
+                    Ok(details) if details.execution.status.has_ended() => break,
                     Err(error) if [ErrorCode::NOT_FOUND, ErrorCode::CLOSED].contains(&error.code) => break,
                     _ => tokio::select! {
-                        () = changes.wait(RECHECK) => {}
+                        () = changes.wait(RunChanges::RECHECK) => {}
                         () = runs.wait_for_stop() => {}
                     },
                 }
@@ -299,7 +300,7 @@ impl Runs {
         let mut seen = HashSet::new();
         wait_for(&self.cvm, id, wait_ms, context, |progress| {
             self.ask_people(progress, &context.peer, &mut seen);
-            has_ended(progress.status)
+            progress.status.has_ended()
         })
         .await?;
         report::of_progress(id, self.cvm.progress(id, 0).await?)

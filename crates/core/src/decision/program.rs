@@ -27,6 +27,13 @@ pub enum Status {
     Cancelled,
 }
 
+impl Status {
+    /// Whether the execution does not go on by itself: it is complete, has failed or was cancelled.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Complete | Self::Error | Self::Cancelled)
+    }
+}
+
 /// The result of a command on an execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExecutionStatus {
