@@ -1,0 +1,80 @@
+// The chats in examples/adapters, with the SDKs that they are for and a server that plays the model. Each is killed while a
+// refund waits for its approval, and started again.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, readdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { IN_FULL } from "../browser/support/full.js";
+import { serveModel } from "./adapters/model-server.mjs";
+import { project, tool } from "./support/project.js";
+
+const EXAMPLES = new URL("../../examples/adapters/", import.meta.url);
+const PACKAGES = fileURLToPath(new URL("adapters/node_modules/", import.meta.url));
+
+const CALLS = `import { open } from "runstate";
+const rs = await open("file:./data");
+const { items } = await rs.runs.calls();
+console.log(JSON.stringify(items.filter(({ kind }) => kind === "pay.refund").map(({ kind, outcome, approval }) => ({ kind, outcome, approved: approval.approved, by: approval.by }))));
+await rs.close();
+`;
+
+const OPTIONS = { target: "es2022", lib: ["es2023", "dom", "dom.iterable"], types: ["node"], module: "nodenext", strict: true, noUncheckedIndexedAccess: true, skipLibCheck: true, noEmit: true };
+
+/** Creates a project of the examples and their SDKs. */
+async function adapters(t) {
+  const names = await readdir(EXAMPLES);
+  const sources = await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, EXAMPLES), "utf8")]));
+  const here = await project(t, { ...Object.fromEntries(sources), "calls.js": CALLS, "tsconfig.json": JSON.stringify({ compilerOptions: OPTIONS }) }, { types: true });
+  for (const name of await readdir(PACKAGES)) {
+    if (!name.startsWith(".") && name !== "@types") await symlink(join(PACKAGES, name), join(here.folder, "node_modules", name));
+  }
+  await here.run(tool("esbuild"), ...names, "--format=esm", "--outdir=.", "--log-level=warning");
+  return here;
+}
+
+/** Runs a chat until it asks for the approval: then it is killed, or gets the answer and runs to its end. */
+async function chat(cwd, name, model, answer) {
+  const env = { ...process.env, OPENAI_BASE_URL: model.url, OPENAI_API_KEY: "test-key", OPENAI_MODEL: "stand-in", OPENAI_AGENTS_DISABLE_TRACING: "1", NO_COLOR: "1" };
+  const program = spawn("node", [`${name}.js`], { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
+  const ended = once(program, "exit");
+  let [shown, errors] = ["", ""];
+  program.stderr.on("data", (piece) => (errors += piece));
+  for await (const piece of program.stdout) {
+    const asked = shown.includes("approve?");
+    shown += piece;
+    if (asked || !shown.includes("approve?")) continue;
+    if (answer === undefined) program.kill("SIGKILL");
+    else program.stdin.end(`${answer}\n`);
+  }
+  const [code, signal] = await ended;
+  return { code, signal, shown, errors };
+}
+
+test("the chats compile in one strict project", IN_FULL, async (t) => {
+  const here = await adapters(t);
+  await here.run(tool("tsc"), "--project", ".");
+});
+
+for (const name of ["ai-sdk", "openai-agents", "langgraph"]) {
+  test(`${name}: a chat that was killed while it waits continues with the result of the approved call`, IN_FULL, async (t) => {
+    const [here, model] = [await adapters(t), await serveModel()];
+    t.after(model.close);
+    const killed = await chat(here.folder, name, model);
+    assert.equal(killed.signal, "SIGKILL", `${killed.shown}\n${killed.errors}`);
+    assert.match(killed.shown, /^The refund waits for an approval\./m);
+    await assert.rejects(readFile(join(here.folder, "refunds.txt")), { code: "ENOENT" });
+
+    const before = model.requests.length;
+    const ended = await chat(here.folder, name, model, "yes");
+    assert.equal(ended.code, 0, `${ended.shown}\n${ended.errors}`);
+    assert.match(ended.shown, /^Refunded, with the receipts r-o-1\.$/m);
+    assert.equal(model.requests.length, before + 1, "the second run of the chat asks the model once");
+    assert.equal(await readFile(join(here.folder, "refunds.txt"), "utf8"), "o-1\n");
+    assert.deepEqual(JSON.parse(await here.run("node", "calls.js")), [{ kind: "pay.refund", outcome: "answered", approved: true, by: "ann" }]);
+  });
+}
