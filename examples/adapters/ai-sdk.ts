@@ -6,30 +6,25 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { type ModelMessage, streamText } from "ai";
 
-import { chats, code, rs, settle } from "./refunds.js";
+import { chat, close, save, script, settle } from "./refunds.js";
 
-const chat = (await chats.get("chat-1")) ?? { messages: "[]", run: "" };
 const messages: ModelMessage[] = JSON.parse(chat.messages);
 
 const { OPENAI_BASE_URL: baseURL = "https://api.openai.com/v1", OPENAI_API_KEY: apiKey, OPENAI_MODEL = "gpt-5" } = process.env;
 const model = createOpenAICompatible({ name: "openai", baseURL, apiKey })(OPENAI_MODEL);
-// The id of a run is that of the call of the tool.
-const tools = { code: await code.tool({ id: ({ toolCallId }) => (chat.run = toolCallId ?? "") }) };
 
 /** Has the model reply. Each step is stored: a text, or a call of the tool with its result. */
 async function reply(content: string): Promise<void> {
   messages.push({ role: "user", content });
   for (let reason = "tool-calls"; reason === "tool-calls"; ) {
-    const step = streamText({ model, messages, tools });
+    const step = streamText({ model, messages, tools: { code: script } });
     for await (const text of step.textStream) process.stdout.write(text);
     messages.push(...(await step.responseMessages));
-    await chats.put("chat-1", { messages: JSON.stringify(messages), run: chat.run });
+    await save(messages);
     reason = await step.finishReason;
   }
 }
 
-if (chat.run === "") await reply("Refund the orders that are late by more than 30 days.");
-if (chat.run !== "") await reply(`The script has ended: ${JSON.stringify(await settle(chat.run))}`);
-await chats.delete("chat-1");
-await code.close();
-await rs.close();
+if (messages.length === 0) await reply("Refund the orders that are late by more than 30 days.");
+while (chat.run !== "") await reply(`The script has ended: ${JSON.stringify(await settle())}`);
+await close();

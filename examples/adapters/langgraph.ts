@@ -9,18 +9,16 @@ import { MessagesAnnotation, START, StateGraph } from "@langchain/langgraph";
 import { ToolNode, toolsCondition } from "@langchain/langgraph/prebuilt";
 import { ChatOpenAI } from "@langchain/openai";
 
-import { chats, code, rs, settle } from "./refunds.js";
+import { chat, close, save, script, settle } from "./refunds.js";
 
-const chat = (await chats.get("chat-1")) ?? { messages: "[]", run: "" };
 let messages = mapStoredMessagesToChatMessages(JSON.parse(chat.messages));
 
-// The id of a run is that of the call of the tool.
-const { name, description, parameters, execute } = await code.tool({ id: ({ toolCallId }) => (chat.run = toolCallId ?? "") });
-const script = tool((args, config) => execute(args, { toolCallId: config.toolCall?.id, abortSignal: config.signal }), { name, description, schema: parameters });
-const model = new ChatOpenAI({ model: process.env.OPENAI_MODEL ?? "gpt-5" }).bindTools([script]);
+const { name, description, parameters: schema } = script;
+const scripts = tool((args, config) => script.execute(args, { toolCallId: config.toolCall?.id, abortSignal: config.signal }), { name, description, schema });
+const model = new ChatOpenAI({ model: process.env.OPENAI_MODEL ?? "gpt-5" }).bindTools([scripts]);
 const graph = new StateGraph(MessagesAnnotation)
   .addNode("model", async (state) => ({ messages: [await model.invoke(state.messages)] }))
-  .addNode("tools", new ToolNode([script]))
+  .addNode("tools", new ToolNode([scripts]))
   .addEdge(START, "model")
   .addConditionalEdges("model", toolsCondition)
   .addEdge("tools", "model")
@@ -32,13 +30,11 @@ async function reply(text: string): Promise<void> {
     messages = state.messages;
     const last = messages.at(-1);
     if (last?.type === "human" || toolsCondition(state) === "tools") continue;
-    await chats.put("chat-1", { messages: JSON.stringify(mapChatMessagesToStoredMessages(messages)), run: chat.run });
+    await save(mapChatMessagesToStoredMessages(messages));
     if (last?.type === "ai") console.log(last.text);
   }
 }
 
-if (chat.run === "") await reply("Refund the orders that are late by more than 30 days.");
-if (chat.run !== "") await reply(`The script has ended: ${JSON.stringify(await settle(chat.run))}`);
-await chats.delete("chat-1");
-await code.close();
-await rs.close();
+if (messages.length === 0) await reply("Refund the orders that are late by more than 30 days.");
+while (chat.run !== "") await reply(`The script has ended: ${JSON.stringify(await settle())}`);
+await close();

@@ -5,15 +5,12 @@
 
 import { Agent, type AgentInputItem, run, setOpenAIAPI, tool } from "@openai/agents";
 
-import { chats, code, rs, settle } from "./refunds.js";
+import { chat, close, save, script, settle } from "./refunds.js";
 
-const chat = (await chats.get("chat-1")) ?? { messages: "[]", run: "" };
 let items: AgentInputItem[] = JSON.parse(chat.messages);
 
 // Without it, the SDK uses the Responses API, which few other providers have.
 setOpenAIAPI("chat_completions");
-// The id of a run is that of the call of the tool.
-const script = await code.tool({ id: ({ toolCallId }) => (chat.run = toolCallId ?? "") });
 const agent = new Agent({
   name: "Refunds",
   model: process.env.OPENAI_MODEL ?? "gpt-5",
@@ -33,14 +30,12 @@ async function reply(content: string): Promise<void> {
   for (let last = "function_call_result"; last === "function_call_result"; ) {
     const { history, finalOutput } = await run(agent, items);
     items = history;
-    await chats.put("chat-1", { messages: JSON.stringify(items), run: chat.run });
+    await save(items);
     last = items.at(-1)?.type ?? "message";
     if (last === "message") console.log(finalOutput);
   }
 }
 
-if (chat.run === "") await reply("Refund the orders that are late by more than 30 days.");
-if (chat.run !== "") await reply(`The script has ended: ${JSON.stringify(await settle(chat.run))}`);
-await chats.delete("chat-1");
-await code.close();
-await rs.close();
+if (items.length === 0) await reply("Refund the orders that are late by more than 30 days.");
+while (chat.run !== "") await reply(`The script has ended: ${JSON.stringify(await settle())}`);
+await close();

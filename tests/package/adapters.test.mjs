@@ -55,6 +55,14 @@ async function chat(cwd, name, model, answer) {
   return { code, signal, shown, errors };
 }
 
+test("docs/adapters.md shows parts of the examples", async () => {
+  const page = await readFile(new URL("../../docs/adapters.md", import.meta.url), "utf8");
+  const parts = [...page.matchAll(/^<!-- not run: .*-->\n```ts\n([\s\S]*?)^```/gm)].map(([, part]) => part);
+  const sources = await Promise.all((await readdir(EXAMPLES)).map((name) => readFile(new URL(name, EXAMPLES), "utf8")));
+  assert.equal(parts.length, 3);
+  for (const part of parts) assert.ok(sources.some((source) => source.includes(part)), part);
+});
+
 test("the chats compile in one strict project", IN_FULL, async (t) => {
   const here = await adapters(t);
   await here.run(tool("tsc"), "--project", ".");
