@@ -21,7 +21,7 @@ export async function serveModel() {
     if (refusal !== undefined) return send(response, 400, { error: { message: refusal, type: "invalid_request_error", param: null, code: null } });
     const reply = answer(body.messages);
     if (body.stream) stream(response, body, reply);
-    else send(response, 200, { ...head(body, "chat.completion"), choices: [{ index: 0, message: { role: "assistant", content: null, refusal: null, ...reply }, logprobs: null, finish_reason: finishReason(reply) }], usage: USAGE });
+    else send(response, 200, completion(body, reply));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   return { url: `http://127.0.0.1:${server.address().port}/v1`, requests, close: () => server.close().closeAllConnections() };
@@ -55,6 +55,11 @@ const head = ({ model }, object) => ({ id: `chatcmpl-${randomUUID()}`, object, c
 
 const finishReason = ({ tool_calls: calls }) => (calls === undefined ? "stop" : "tool_calls");
 
+function completion(body, reply) {
+  const message = { role: "assistant", content: null, refusal: null, ...reply };
+  return { ...head(body, "chat.completion"), choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason(reply) }], usage: USAGE };
+}
+
 function send(response, status, body) {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
@@ -71,7 +76,8 @@ function stream(response, body, reply) {
   const choices = [...deltas.map((delta) => ({ delta, finish_reason: null })), { delta: {}, finish_reason: finishReason(reply) }];
   response.writeHead(200, { "content-type": "text/event-stream" });
   const common = head(body, "chat.completion.chunk");
-  const events = choices.map((choice, n) => ({ ...common, choices: [{ index: 0, ...choice, delta: { ...(n === 0 && { role: "assistant" }), ...choice.delta } }] }));
+  choices[0].delta.role = "assistant";
+  const events = choices.map((choice) => ({ ...common, choices: [{ index: 0, ...choice }] }));
   for (const event of [...events, { ...common, choices: [], usage: USAGE }]) response.write(`data: ${JSON.stringify(event)}\n\n`);
   response.end("data: [DONE]\n\n");
 }
