@@ -366,27 +366,28 @@ export class Code implements AsyncDisposable {
 
   /**
    * A tool for a model that runs scripts, in the form of the AI SDK (`streamText({ tools: { code: await code.tool() } })`).
-   * Its description has {@link Code.types}. With `id`, a call of the tool that is repeated after a crash continues its
-   * run: `id: ({ toolCallId }) => toolCallId`.
+   * Other SDKs take its `name`, `description`, `parameters` and `execute`. Its description has {@link Code.types}. With
+   * `id`, a call of the tool that is repeated after a crash continues its run: `id: ({ toolCallId }) => toolCallId`.
    */
-  async tool(options: { budget?: number; id?: (context: ModelContext) => string | undefined } = {}): Promise<ModelTool<{ script: string; input?: Json }>> {
+  async tool(options: { budget?: number; id?: (context: ModelContext) => string | undefined } = {}): Promise<ModelTool> {
     const { id, ...rest } = validateOptions("code.tool", options, { budget: positiveInteger, id: callback });
     const parameters = { script: { type: "string", description: "The script." }, input: { description: "The value of `input` in it." } };
-    return modelTool(`${INSTRUCTIONS}\n\n${await this.types(rest)}`, ["script"], parameters, ({ script, input }, context = {}) =>
+    const description = `${INSTRUCTIONS}\n\n${await this.types(rest)}`;
+    return modelTool<{ script: string; input?: Json }>("code", description, ["script"], parameters, ({ script, input }, context) =>
       this.run(script, { input: input as never, id: id?.(context), signal: context.abortSignal }),
     );
   }
 
   /** A tool for a model that reads the state of a run which waited, beside {@link Code.tool}. */
-  resultTool(): ModelTool<{ run: string }> {
+  resultTool(): ModelTool {
     const description = "Returns the state of a run that waited: its result, or what it waits for.";
-    return modelTool(description, ["run"], { run: { type: "string" } }, ({ run }, { abortSignal } = {}) => this.result(run, { signal: abortSignal }));
+    return modelTool<{ run: string }>("code_result", description, ["run"], { run: { type: "string" } }, ({ run }, { abortSignal }) => this.result(run, { signal: abortSignal }));
   }
 
   /** A tool for a model that finds tools which {@link Code.types} had no room for, beside {@link Code.tool}. */
-  searchTool(): ModelTool<{ query: string }, string> {
+  searchTool(): ModelTool<string> {
     const query = { type: "string", description: "Words of names and descriptions." };
-    return modelTool("Finds tools that scripts may call, with their types.", ["query"], { query }, ({ query: words }) => this.search(words));
+    return modelTool<{ query: string }, string>("code_search", "Finds tools that scripts may call, with their types.", ["query"], { query }, ({ query: words }) => this.search(words));
   }
 
   /** Stops running tools. Runs continue when a process has the tools again. */

@@ -6,7 +6,7 @@ import type { Runstate } from "./runstate.js";
 
 export type { ChangeSubject, RunChange } from "./changes.js";
 export { Code, type CodeLimits, type CodeOptions, type ResultOptions, type RunScriptOptions } from "./code.js";
-export type { ModelTool } from "./code-models.js";
+export type { ModelContext, ModelParameters, ModelTool } from "./code-models.js";
 export type { CodeError, CodeResult, PendingCall, PendingCallId } from "./code-states.js";
 export {
   type McpClient, type McpOptions, type McpTool, type Tool, type ToolDefinition, type Tools, type ToolServer, mcp, tool,

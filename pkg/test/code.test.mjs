@@ -348,12 +348,15 @@ test("types fit a budget, and are written from schemas", async (t) => {
 `);
 });
 
-test("a model gets one tool, in the form of the AI SDK", async (t) => {
+test("a model gets one tool, in the form of the AI SDK and as a plain description", async (t) => {
   const { code } = await openCode(t, { add: ({ a, b }) => a + b });
   const model = await code.tool();
   assert.match(model.description, /add\(args\?: any\)/);
   assert.equal(model.inputSchema[Symbol.for("vercel.ai.schema")], true);
-  assert.deepEqual(model.inputSchema.jsonSchema.required, ["script"]);
+  assert.equal(model.inputSchema.jsonSchema, model.parameters);
+  assert.deepEqual(model.parameters.required, ["script"]);
+  assert.deepEqual([model.name, code.resultTool().name, code.searchTool().name], ["code", "code_result", "code_search"]);
+  for (const args of [undefined, "return 1", { code: "return 1" }]) await assertRefused(model.execute(args), "usage");
   const r = await model.execute({ script: "return tools.add({ a: input, b: 2 })", input: 1 }, {});
   assert.deepEqual([r.status, r.result], ["complete", 3]);
   assert.equal((await code.resultTool().execute({ run: r.run })).result, 3);

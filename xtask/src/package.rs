@@ -152,6 +152,7 @@ pub fn test_in_projects(packed: &PathBuf, length: Length, step: &mut StepContext
     install_npm_packages("tests/browser", step)?;
     if length == Length::Full {
         install_npm_packages("tests/package/next", step)?;
+        install_npm_packages("tests/package/adapters", step)?;
     }
     require_built(packed)?;
     run_node_tests(Path::new("tests/package"), &[(PACKED_PACKAGE_ENV, packed)], length, step)
