@@ -12,7 +12,7 @@ import { output, run } from "./run.mjs";
 const CONTENT = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts", ...packagePages(),
   ...["browser", "cli", "compiler-browser", "full", "register", "register-hooks", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
-  ...["compiler-node", "node", "programs", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
+  ...["built-ins", "compiler-node", "node", "programs", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
   ...MODULES.map((module) => `dist/${fileOf(module)}`),
 ];
 
