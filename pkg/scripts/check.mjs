@@ -11,13 +11,14 @@ import { output, run } from "./run.mjs";
 /** The files of the packed package, without chunks, source maps and declarations. */
 const CONTENT = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts", ...packagePages(),
-  ...["browser", "cli", "compiler-browser", "full", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
-  ...["compiler-node", "node", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
+  ...["browser", "cli", "compiler-browser", "full", "register", "register-hooks", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
+  ...["built-ins", "compiler-node", "node", "programs", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
   ...MODULES.map((module) => `dist/${fileOf(module)}`),
 ];
 
-/** Entries that are not JavaScript: WebAssembly, types, and the declarations for programs of the machine. */
-const NON_CODE_ENTRIES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm", "./apps", "./fleet", "./sessions", "./types", "./program"];
+/** Entries from which nothing is imported by name: WebAssembly, types, the declarations for programs of the machine, and
+ * `runstate/register`. */
+const NON_CODE_ENTRIES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm", "./apps", "./fleet", "./sessions", "./types", "./program", "./register"];
 
 /** Packs and checks; throws on the first failure. */
 export async function check() {

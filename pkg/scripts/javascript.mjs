@@ -10,12 +10,14 @@ import { writeRequireDeclarations } from "./require-declarations.mjs";
 import { run } from "./run.mjs";
 
 /** The entries that only Node can load. */
-const NODE_ENTRIES = ["node", "slim-node", "compiler-node", "testing-node"];
+const NODE_ENTRIES = ["node", "slim-node", "compiler-node", "testing-node", "programs"];
+/** The files that Node loads as modules only. */
+const NODE_MODULES = ["cli", "register", "register-hooks"];
 /** The entries that must load without Node. */
 const BROWSER_ENTRIES = ["browser", "compiler-browser", "testing-browser", "slim", "full"];
 
 /** The declarations of the imported entries; those of `runstate` are the first. */
-const IMPORTED_ENTRIES = ["index", "node", "slim", "compiler", "testing", "types/all", "types/apps", "types/fleet", "types/sessions"];
+const IMPORTED_ENTRIES = ["index", "node", "slim", "compiler", "testing", "programs", "types/all", "types/apps", "types/fleet", "types/sessions"];
 
 /** The built-ins that are written in the language. */
 const BUILT_INS = "../crates/lang/src/prelude";
@@ -26,7 +28,7 @@ export async function buildJavaScript() {
   for (const name of readdirSync("dist")) {
     if (/\.(c?js|map)$/.test(name)) rmSync(join("dist", name));
   }
-  const { metafile } = await bundle([...NODE_ENTRIES, "cli", ...BROWSER_ENTRIES], { sourcemap: true });
+  const { metafile } = await bundle([...NODE_ENTRIES, ...NODE_MODULES, ...BROWSER_ENTRIES], { sourcemap: true });
   checkNoNodeImports(metafile);
   const { outputFiles } = await bundle(NODE_ENTRIES, { outExtension: { ".js": ".cjs" }, write: false });
   for (const { path, text } of outputFiles) writeFileSync(path, await toCommonJs(text));

@@ -31,7 +31,7 @@ function declarationsOf(checker, exported) {
   const value = `export declare const ${name}: typeof m.${name};`;
   if (!(symbol.flags & ts.SymbolFlags.Class)) return [value];
   const parameters = symbol.declarations.find(ts.isClassDeclaration).typeParameters ?? [];
-  const typeParameters = parameters.map((parameter) => parameter.getText().replace(/\b(JsonInput|AnyDocument)\b/g, "m.$1"));
+  const typeParameters = parameters.map((parameter) => parameter.getText().replace(/\b(Json|JsonInput|AnyDocument)\b/g, "m.$1"));
   const names = parameters.map((parameter) => parameter.name.text);
   const angled = (list) => (list.length === 0 ? "" : `<${list.join(", ")}>`);
   return [value, `export type ${name}${angled(typeParameters)} = m.${name}${angled(names)};`];

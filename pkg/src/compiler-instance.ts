@@ -50,9 +50,14 @@ export class Compiler {
 /** Whether a program does not compile because it uses built-ins that are not in the WebAssembly: a diagnostic has the
  * name of their file. */
 function lacksBuiltIns(error: unknown): boolean {
-  if (!(error instanceof RunstateError) || error.code !== "compile_error") return false;
+  return diagnosticsOf(error).some(({ file }) => file.startsWith("runstate:"));
+}
+
+/** Why a program does not compile; empty for other errors. */
+export function diagnosticsOf(error: unknown): Diagnostic[] {
+  if (!(error instanceof RunstateError) || error.code !== "compile_error") return [];
   const { diagnostics } = error.details as unknown as { diagnostics: Diagnostic[] };
-  return diagnostics.some(({ file }) => file.startsWith("runstate:"));
+  return diagnostics;
 }
 
 /** Loads the built-ins that are written in the language, as the JSON text of their files. Few programs use them. */

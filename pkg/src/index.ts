@@ -22,7 +22,7 @@ export type { OpenOptions } from "./open.js";
 export type { CommandOptions, ImportChoices, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
 export { type AnswerOptions, type ApproveOptions, type RejectOptions, Run } from "./run.js";
-export { type ListOptions, type ProgramSource, type QuestionsOptions, Runs, type StartOptions } from "./runs.js";
+export { type ImportedProgram, type ListOptions, type ProgramSource, type QuestionsOptions, Runs, type StartOptions } from "./runs.js";
 export { type Change, Runstate, type StoreInfo } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
 export type { StandardIssue, StandardResult, StandardSchema, ValueOf, ValueSchema } from "./standard-schema.js";

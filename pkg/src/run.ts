@@ -45,8 +45,8 @@ const TERMINAL_STATUSES: ReadonlySet<Status> = new Set<Status>(["complete", "err
 /** A line number after every line: progress from here has no lines. */
 const NO_LINES = Number.MAX_SAFE_INTEGER;
 
-/** A handle on an execution. */
-export class Run {
+/** A handle on an execution. `R` is the type of its result. */
+export class Run<R = Json> {
   readonly #engine: Engine;
   #status: Status;
   readonly id: string;
@@ -72,13 +72,13 @@ export class Run {
   }
 
   /** Reads the current status. */
-  async refresh(options: WaitOptions = {}): Promise<Run> {
+  async refresh(options: WaitOptions = {}): Promise<this> {
     await this.progress(NO_LINES, options);
     return this;
   }
 
   /** Answers a call and runs the execution until it waits or ends. */
-  async answer<A>(value: A & JsonInputOf<A>, options: AnswerOptions = {}): Promise<Run> {
+  async answer<A>(value: A & JsonInputOf<A>, options: AnswerOptions = {}): Promise<this> {
     return this.#updateStatus(await this.#engine.invoke("cvm.answer", options, { id: this.id, answer: value }));
   }
 
@@ -88,28 +88,28 @@ export class Run {
    * Errors: `already_approved`, `already_answered`, `deadline_passed`, `illegal_transition` (the execution has ended),
    * `not_found`.
    */
-  async approve(call: string, options: ApproveOptions): Promise<Run> {
+  async approve(call: string, options: ApproveOptions): Promise<this> {
     return this.#updateStatus(await this.#engine.invoke("cvm.approve", options, { execution: this.id, call }));
   }
 
   /** Rejects a call that awaits an approval: the program gets a `RejectedError` with the reason. Errors: as those of
    * {@link Run.approve}. */
-  async reject(call: string, options: RejectOptions): Promise<Run> {
+  async reject(call: string, options: RejectOptions): Promise<this> {
     return this.#updateStatus(await this.#engine.invoke("cvm.reject", options, { execution: this.id, call }));
   }
 
   /** Continues an execution that was left running (by a process that died, for example) until it waits or ends. */
-  next(options: CommandOptions = {}): Promise<Run> {
+  next(options: CommandOptions = {}): Promise<this> {
     return this.#runCommand("cvm.next", options);
   }
 
   /** Pauses the execution. Answers that arrive while it is paused are stored. */
-  pause(options: CommandOptions = {}): Promise<Run> {
+  pause(options: CommandOptions = {}): Promise<this> {
     return this.#runCommand("cvm.pause", options);
   }
 
   /** Continues a paused execution. */
-  unpause(options: CommandOptions = {}): Promise<Run> {
+  unpause(options: CommandOptions = {}): Promise<this> {
     return this.#runCommand("cvm.unpause", options);
   }
 
@@ -117,7 +117,7 @@ export class Run {
    * Cancels the execution. It cannot be continued. With `graceful: true` its program gets a `CancelledError` from its
    * open calls, and may clean up for `deadlineMs` milliseconds, by default a minute.
    */
-  async cancel(options: CvmCancelOptions = {}): Promise<Run> {
+  async cancel(options: CvmCancelOptions = {}): Promise<this> {
     return this.#updateStatus(await this.#engine.invoke("cvm.cancel", options, { id: this.id }));
   }
 
@@ -129,11 +129,11 @@ export class Run {
    * Errors: `illegal_transition` (it has not failed); `not_found` (no such version); `version_mismatch` (its position
    * has no counterpart in that version).
    */
-  async retry(options: CvmRetryOptions = {}): Promise<Run> {
+  async retry(options: CvmRetryOptions = {}): Promise<this> {
     return this.#updateStatus(await this.#engine.invoke("cvm.retry", options, { id: this.id }));
   }
 
-  async #runCommand(name: RunCommand, options: CommandOptions): Promise<Run> {
+  async #runCommand(name: RunCommand, options: CommandOptions): Promise<this> {
     return this.#updateStatus(await this.#engine.invoke(name, options, { id: this.id }));
   }
 
@@ -250,12 +250,12 @@ export class Run {
   /**
    * Waits until the execution has ended and resolves to its result. Rejects with an {@link ExecutionError} if it
    * failed or was cancelled. It does not answer calls: a worker or another caller must do that. The type of the result
-   * is a promise of the caller.
+   * is that of an {@link ImportedProgram}, or a promise of the caller.
    *
    * @example
    * const { total } = await run.result<{ total: number }>();
    */
-  async result<T = Json>(options: WaitOptions = {}): Promise<T> {
+  async result<T = R>(options: WaitOptions = {}): Promise<T> {
     const { signal } = validateOptions("run.result", options, WAIT);
     const watch = this.#engine.follower.watch(this.id, signal);
     try {
@@ -308,7 +308,7 @@ export class Run {
     }
   }
 
-  #updateStatus({ status }: ExecutionStatus): Run {
+  #updateStatus({ status }: ExecutionStatus): this {
     this.#status = status;
     return this;
   }

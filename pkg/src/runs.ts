@@ -30,6 +30,16 @@ import { CALLS, type Handler, type WorkerHandle, type WorkerOptions, startWorker
 /** A program to load. Without bytecode the compiler is loaded and compiles the source. */
 export interface ProgramSource extends Omit<CvmLoadParams, "commandId"> {}
 
+/**
+ * A program that code imports from its file `NAME.program.ts`, as TypeScript sees it: the function that the file
+ * exports as its default, with the types of its input and result. At run time it is a {@link ProgramSource}, by a plugin
+ * of `runstate/programs` or by `runstate/register`.
+ */
+export type ImportedProgram = (input: never) => unknown;
+
+/** The type of the result of a program. A program that returns nothing has the result null. */
+export type ResultOf<P extends ImportedProgram> = Awaited<ReturnType<P>> extends infer R ? (R extends void ? null : R) : never;
+
 /** Options of {@link Runs.start}. */
 export interface StartOptions<I = unknown> extends Omit<CvmStartOptions, "input"> {
   /** The value of the global `input` in the program. */
@@ -61,6 +71,12 @@ function requireClaim(work: Work): ClaimedCall {
   return work.claimed;
 }
 
+/** The program at run time. It is a function only if its file was imported as ordinary code. */
+function requireSource(program: ProgramSource | ImportedProgram): ProgramSource {
+  if (typeof program !== "function") return program;
+  throw usageError("the program is a function: its file was imported as code. Import it with a plugin of `runstate/programs`, or with `node --import runstate/register`");
+}
+
 /** A method of the generated class that this one replaces: it compiles, returns a handle, or takes the claimed work. */
 type OwnMethod = "load" | "start" | "heartbeat" | "complete" | "fail" | "release";
 
@@ -77,11 +93,12 @@ export class Runs extends Operations {
   }
 
   /** Loads a program under its name. Changed source becomes the next version; unchanged source has no effect. */
-  async load(program: ProgramSource, options: CommandOptions = {}): Promise<LoadedProgram> {
-    const compiled = await this.#compile(checkOptions("cvm.load", program) as ProgramSource);
-    if (compiled === undefined) return this.#engine.invoke("cvm.load", options, program);
+  async load(program: ProgramSource | ImportedProgram, options: CommandOptions = {}): Promise<LoadedProgram> {
+    const source = requireSource(program);
+    const compiled = await this.#compile(checkOptions("cvm.load", source) as ProgramSource);
+    if (compiled === undefined) return this.#engine.invoke("cvm.load", options, source);
     // Files that are not imported are not stored.
-    const { entry: _, files: __, ...rest } = program;
+    const { entry: _, files: __, ...rest } = source;
     const { hash: ___, ...load } = compiled;
     return this.#engine.invoke("cvm.load", options, { ...rest, ...load });
   }
@@ -93,9 +110,16 @@ export class Runs extends Operations {
     return this.#engine.compile(name, source, { entry, files, script, tools } as SourceOptions);
   }
 
-  /** Starts an execution of the newest version of a program and runs it until it waits or ends. */
-  async start<I>(program: string, options: StartOptions<I> = {}): Promise<Run> {
-    return new Run(this.#engine, await this.#engine.invoke("cvm.start", options, { program }));
+  /**
+   * Starts an execution of the newest version of a program and runs it until it waits or ends. The program was loaded
+   * before; it is given by its name, or as an {@link ImportedProgram}, which has the types of the input and the result.
+   */
+  start<I>(program: string, options?: StartOptions<I>): Promise<Run>;
+  start<P extends () => unknown>(program: P, options?: Omit<StartOptions, "input">): Promise<Run<ResultOf<P>>>;
+  start<P extends ImportedProgram>(program: P, options: StartOptions<Parameters<P>[0]> & { input: unknown }): Promise<Run<ResultOf<P>>>;
+  async start(program: string | ImportedProgram, options: Omit<StartOptions, "input"> = {}): Promise<Run<never>> {
+    const { name } = typeof program === "string" ? { name: program } : checkOptions("cvm.start", requireSource(program));
+    return new Run(this.#engine, await this.#engine.invoke("cvm.start", options, { program: name }));
   }
 
   /**

@@ -14,7 +14,7 @@ import { rejectLoneSurrogates } from "./json-encoding.js";
 import { type CommandOptions, IMPORT_CHOICES, type ImportChoices, WAIT, type WaitOptions } from "./options.js";
 import type { Question } from "./question.js";
 import type { Run } from "./run.js";
-import { type ListOptions, type ProgramSource, type QuestionsOptions, Runs, type StartOptions } from "./runs.js";
+import { type ImportedProgram, type ListOptions, type ProgramSource, type QuestionsOptions, Runs } from "./runs.js";
 import type { JsonSchema } from "./schema.js";
 import type { StandardSchema, ValueSchema } from "./standard-schema.js";
 import { callback, checkOptions, schemaObject, text, validateOptions } from "./validation.js";
@@ -40,6 +40,8 @@ export class Runstate extends Domains implements AsyncDisposable {
   readonly url: string;
   /** Programs and executions: what this class has, and more. */
   readonly runs: Runs;
+  /** Starts an execution of a program; see {@link Runs.start}. */
+  readonly start: Runs["start"];
   /** Apps: executions of several steps. Pages have them by `runstate/full`. */
   override readonly apps: Apps;
   /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by
@@ -57,6 +59,7 @@ export class Runstate extends Domains implements AsyncDisposable {
     this.#store = new StoreOperations(engine);
     this.url = engine.url;
     this.runs = new Runs(engine);
+    this.start = this.runs.start.bind(this.runs);
     this.apps = new Apps(engine);
     this.due = new DueOperations(engine);
     this.documents = new DocumentsOperations(engine);
@@ -64,13 +67,8 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /** Loads a program; see {@link Runs.load}. */
-  load(program: ProgramSource, options?: CommandOptions): Promise<LoadedProgram> {
+  load(program: ProgramSource | ImportedProgram, options?: CommandOptions): Promise<LoadedProgram> {
     return this.runs.load(program, options);
-  }
-
-  /** Starts an execution of a program; see {@link Runs.start}. */
-  start<I>(program: string, options?: StartOptions<I>): Promise<Run> {
-    return this.runs.start(program, options);
   }
 
   /** Returns a handle on an existing execution; see {@link Runs.run}. */

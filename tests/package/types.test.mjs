@@ -174,3 +174,63 @@ const other: "medium" = CC("Which?", { choices: ["small", "large"] });
   const here = await project(t, { "program.ts": program, "tsconfig.json": config("esnext", "bundler", { lib: ["es2022"] }) });
   assert.equal(await here.run(tool("tsc"), "--project", "."), "");
 });
+
+/** Programs in files, and code that imports them. */
+const IMPORTED = {
+  "input.ts": "export interface Input {\n  file: string;\n  depth?: number;\n}\n",
+  "review.program.ts": `/// <reference types="runstate/program" />
+import type { Input } from "./input.ts";
+
+export default async function main({ file, depth = 1 }: Input): Promise<{ file: string; approved: boolean }> {
+  await tools.read({ file, depth });
+  return { file, approved: ask("Is it ready?", { choices: ["yes", "no"] }) === "yes" };
+}
+`,
+  "greet.program.ts": `/// <reference types="runstate/program" />
+export default function main(): void {
+  console.log(ask("Who?"));
+}
+`,
+  "count.program.ts": "export default (input?: { from: number }): number => input?.from ?? 0;\n",
+  "app.ts": `
+import { open } from "runstate";
+import count from "./count.program.ts";
+import greet from "./greet.program.ts";
+import type { Input } from "./input.ts";
+import review from "./review.program.ts";
+
+type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function holds<_ extends true>(): void {}
+
+export async function use(input: Input): Promise<void> {
+  const rs = await open("memory:");
+  for (const program of [review, greet, count]) await rs.load(program);
+  const run = await rs.start(review, { input, id: "r1" });
+  const result = await (await run.refresh()).result();
+  holds<Equals<typeof result, { file: string; approved: boolean }>>();
+  await rs.runs.start(review, { input: { file: "a.ts" } });
+  // @ts-expect-error: the file is a text
+  await rs.start(review, { input: { file: 1 } });
+  // @ts-expect-error: it is misspelled
+  await rs.start(review, { input: { file: "a.ts", dept: 1 } });
+  // @ts-expect-error: the input is required
+  await rs.start(review, { id: "r1" });
+  const nothing = await (await rs.start(greet)).result();
+  holds<Equals<typeof nothing, null>>();
+  // @ts-expect-error: the program takes no input
+  await rs.start(greet, { input: 1 });
+  const counted = await (await rs.start(count)).result();
+  holds<Equals<typeof counted, number>>();
+  await rs.start(count, { input: { from: 1 } });
+  // @ts-expect-error: the number is missing
+  await rs.start(count, { input: {} });
+}
+`,
+  "vite.config.ts": `import { vitePlugin } from "runstate/programs";\nexport default { plugins: [vitePlugin()] };\n`,
+};
+
+test("a program that is imported from its file has the types of its input and result", async (t) => {
+  const options = { target: "es2022", lib: DOM, strict: true, noEmit: true, skipLibCheck: true, types: [], module: "esnext", moduleResolution: "bundler", allowImportingTsExtensions: true };
+  const here = await project(t, { ...IMPORTED, "tsconfig.json": JSON.stringify({ compilerOptions: options, include: ["*.ts"] }) });
+  assert.equal(await here.run(tool("tsc"), "--project", "."), "");
+});
