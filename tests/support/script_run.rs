@@ -246,15 +246,8 @@ async fn check_approvals(cvm: &Cvm, run: &str, calls: &[CallView], journal: &[En
     let approvals: Vec<_> = calls.iter().filter_map(|call| Some((call, call.approval.as_ref()?))).collect();
     let by_people = approvals.iter().filter(|(_, approval)| approval.by != "rule").count();
     assert_eq!((approvals.len(), by_people), APPROVALS, "{run}: {approvals:?}");
-    let (mut rows, mut listing) = (Vec::new(), ListLogs::of_execution(run));
-    loop {
-        let page = cvm.logs(&listing).await.unwrap();
-        rows.extend(page.items.into_iter().filter(|row| row.event == "approval").map(|row| row.details));
-        listing.cursor = page.next;
-        if listing.cursor.is_none() {
-            break;
-        }
-    }
+    let log = ListLogs { event: Some("approval".to_owned()), ..ListLogs::of_execution(run) };
+    let rows: Vec<Json> = cvm.logs(&log).await.unwrap().items.into_iter().map(|row| row.details).collect();
     assert_eq!(rows.len(), approvals.len(), "{run}: {rows:?}");
     for (call, approval) in approvals {
         let expected = json!({ "callId": call.id, "approved": true, "by": approval.by, "note": approval.note });

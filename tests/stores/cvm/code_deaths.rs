@@ -70,7 +70,6 @@ impl layer::StoreLayer for TimedFeed {
 /// What processes share: the clock and the world outside of the store.
 struct World {
     host: TimedHost,
-    seed: u64,
     journal: Arc<Mutex<Vec<Entry>>>,
     killed: Mutex<BTreeSet<String>>,
     deaths: AtomicUsize,
@@ -79,7 +78,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let host = TimedHost::at(Timestamp::from_millis(1_705_744_800_000), seed);
-        Self { host, seed, journal: Arc::default(), killed: Mutex::default(), deaths: AtomicUsize::new(0) }
+        Self { host, journal: Arc::default(), killed: Mutex::default(), deaths: AtomicUsize::new(0) }
     }
 
     async fn engine(&self, store: Arc<dyn Store>) -> Result<Engine, Error> {
@@ -102,7 +101,7 @@ impl World {
                     name: name.clone(),
                     engine,
                     journal: Arc::new(move |entry| journal.lock().unwrap().push(entry)),
-                    ids: SimIds::new(self.seed * 1_000_000 + number as u64 * 1_000 + life as u64),
+                    ids: SimIds::new(self.host.ids.number()),
                     lease: Millis::seconds(30),
                     // Some send heartbeats, which are writes too.
                     tool_time: Millis::seconds(15),
