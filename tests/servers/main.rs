@@ -2,6 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::duplicate_mod)]
 
 mod legacy_import;
+#[cfg(unix)]
+#[path = "../support/script_processes.rs"]
+mod script_processes;
+#[cfg(unix)]
+#[path = "../support/script_run.rs"]
+mod script_run;
 #[path = "../support/settings.rs"]
 mod settings;
 mod store_mongodb;

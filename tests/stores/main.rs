@@ -15,6 +15,10 @@ mod legacy_import;
 mod mirror;
 mod orchestration;
 mod own_field;
+#[path = "../support/script_processes.rs"]
+mod script_processes;
+#[path = "../support/script_run.rs"]
+mod script_run;
 #[path = "../support/settings.rs"]
 mod settings;
 mod sharding;

@@ -8,6 +8,7 @@ mod crash;
 mod feed;
 #[path = "../store_mongodb_faults/killed_client.rs"]
 mod killed_client;
+mod killed_scripts;
 #[path = "../store_mongodb_faults/load.rs"]
 mod load;
 mod network;
