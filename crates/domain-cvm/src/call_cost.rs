@@ -28,14 +28,16 @@ pub(super) fn from_options(options: &Json, view: &View) -> Result<Option<Cost>, 
     let cost = match options.get("cost") {
         None | Some(Json::Null) => return Ok(None),
         Some(Json::Object(cost)) => cost,
-        Some(_) => return Err("cost must be an object such as { project, resource, amount, unit }".to_owned()),
+        Some(_) => return Err("cost must be an object such as { owner, resource, amount, unit }".to_owned()),
     };
-    let known = ["project", "resource", "amount", "unit", "subtype"];
-    if let Some(unknown) = cost.keys().find(|name| !known.contains(&name.as_str())) {
+    let known = ["owner", "resource", "amount", "unit", "subtype"];
+    // `project` is the earlier name of the owner.
+    let owner = if cost.contains_key("project") && !cost.contains_key("owner") { "project" } else { "owner" };
+    if let Some(unknown) = cost.keys().find(|name| *name != owner && !known.contains(&name.as_str())) {
         return Err(format!("cost has no option `{unknown}`; there are {}", known.join(", ")));
     }
     let cost = Cost {
-        project: text(cost, "project")?,
+        owner: text(cost, owner)?,
         resource: text(cost, "resource")?,
         amount: amount(cost.get("amount"))
             .ok_or("cost.amount must be a number, 0 or more, or its digits in a string, of at most 28 digits")?,

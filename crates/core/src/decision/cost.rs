@@ -8,11 +8,11 @@ use super::{Ctx, Decision, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::schema::{Fields, Wire};
 
-/// An amount of a resource that something costs. The budgets of the project for the resource have it, or it is refused.
+/// An amount of a resource that something costs. The budgets of the owner for the resource have it, or it is refused.
 #[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct Cost {
-    /// The id of the project.
-    pub project: String,
+    /// The id of the owner of the budgets: that of a project, or any other one.
+    pub owner: String,
     /// The resource: `money`.
     pub resource: String,
     /// The amount, a decimal number in text: `0.05`. It is rounded to six digits after the point.

@@ -15,7 +15,7 @@ use crate::usage::{ResourceUsage, UsageDetails, UsedAmount, check_rate, rate_rea
 pub static PORT: BudgetPort = BudgetPort {
     check: |cost| parse(cost).map(drop),
     reads: |view, cost| match parse(cost) {
-        Ok(used) => rate_reads(view, used.unit, OpenAccount::reads(view, &cost.project, used.resource_type)),
+        Ok(used) => rate_reads(view, used.unit, OpenAccount::reads(view, &cost.owner, used.resource_type)),
         Err(_) => ReadSet::empty(),
     },
     reserve: reserve_cost,
@@ -79,7 +79,7 @@ fn reserve_cost(view: &View, ctx: &mut Ctx, cost: &Cost, term: ReservationTerm<'
         }
     }
     let reserved = ReservedAmount { resource_type, amount, unit, ttl: Some(term.until.since(ctx.now)) };
-    let reserved = reserve(&view.clone().after(&expired.changes, ctx), ctx, &cost.project, &reserved)?;
+    let reserved = reserve(&view.clone().after(&expired.changes, ctx), ctx, &cost.owner, &reserved)?;
     let uuid = reserved.output.uuid.clone();
     expired.follow(reserved.map(drop))?;
     Ok(expired.map(|()| uuid))
@@ -105,7 +105,7 @@ fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost, failed: bool) 
 /// Records a cost that is not reserved. `admit`: only if the budgets have it.
 fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decision<()>> {
     let used = parse(cost)?;
-    let mut open = OpenAccount::covering(view, &cost.project, used.resource_type, ctx.now)?;
+    let mut open = OpenAccount::covering(view, &cost.owner, used.resource_type, ctx.now)?;
     open.account.check_unit(used.unit)?;
     if admit {
         open.consume(used.amount)?
@@ -115,7 +115,7 @@ fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decisi
     if admit {
         check_rate(view, used.unit)?;
     }
-    let row = ResourceUsage::new(view, ctx, &cost.project, used, open.ids(), details(cost));
+    let row = ResourceUsage::new(view, ctx, &open.account, used, open.ids(), details(cost));
     open.save(Decision::new(()).change(Change::append(&row)?), ctx)
 }
 
