@@ -20,6 +20,11 @@ interface CallCost {
   unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
   /** The part of the resource, such as `claude_api`, of at most 50 characters. */
   subtype?: string;
+  /**
+   * What happens when a budget lacks the cost. `"wait"`, by default: the call waits until the budget has it. `"ask"`:
+   * it waits for an approval, which raises the budget by what it lacks. A rejection throws a `RejectedError`.
+   */
+  onRefused?: "wait" | "ask";
 }
 
 /** Options of every call. */

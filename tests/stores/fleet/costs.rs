@@ -554,6 +554,7 @@ fn an_invalid_cost_is_an_error_of_the_program() {
         r#"{ owner: "p", resource: "gold", amount: 1, unit: "CAD" }"#,
         r#"{ owner: "p", resource: "money", amount: 1, unit: "CAD", per: "call" }"#,
         r#"{ owner: "p", project: "p", resource: "money", amount: 1, unit: "CAD" }"#,
+        r#"{ owner: "p", resource: "money", amount: 1, unit: "CAD", onRefused: "fail" }"#,
         r#"{ project: "p", resource: "money", amount: 1e308, unit: "CAD" }"#,
     ] {
         scene.start_source(
@@ -601,13 +602,7 @@ impl Command for WriteNote {
 
     fn cost(&self, _: &View) -> Option<Cost> {
         let (owner, amount) = (PROJECT.to_owned(), self.amount.to_owned());
-        Some(Cost {
-            owner,
-            resource: "api_calls".into(),
-            amount,
-            unit: "calls".into(),
-            subtype: Some("notes".into()),
-        })
+        Some(Cost { owner, resource: "api_calls".into(), amount, unit: "calls".into(), subtype: Some("notes".into()) })
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
@@ -674,9 +669,12 @@ fn the_reservations_of_a_cancelled_group_end_with_their_leases() {
 #[test]
 fn a_call_may_cost_the_budget_of_any_owner() {
     let scene = CostScene::new();
-    let budget = scene.fleet.ok("budget.create", json!({
-        "owner": "team-a", "resourceType": "money", "budgetPeriod": "total", "allocatedAmount": "1", "unit": "CAD",
-    }));
+    let budget = scene.fleet.ok(
+        "budget.create",
+        json!({
+            "owner": "team-a", "resourceType": "money", "budgetPeriod": "total", "allocatedAmount": "1", "unit": "CAD",
+        }),
+    );
     let budget = text(&budget["id"]);
     // The second call names the owner as programs did before.
     for (run, name) in [("new", "owner"), ("earlier", "project")] {

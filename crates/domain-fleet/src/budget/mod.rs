@@ -161,6 +161,12 @@ impl ResourceBudget {
         })
     }
 
+    /// What it lacks of an amount; `None`: nothing.
+    fn missing(&self, amount: Amount) -> Result<Option<Amount>> {
+        let missing = self.sum_taken() + amount.decimal() - self.allocated_amount.decimal();
+        if missing <= Decimal::ZERO { Ok(None) } else { self.amount_of("lack", missing).map(Some) }
+    }
+
     /// Rejects an amount that it does not have.
     fn admit(&self, amount: Amount) -> Result<()> {
         if self.sum_taken() + amount.decimal() <= self.allocated_amount.decimal() {
@@ -182,12 +188,18 @@ impl ResourceBudget {
     /// Derives the overrun from the other amounts.
     fn set_overrun(&mut self) -> Result<()> {
         let overrun = (self.sum_taken() - self.allocated_amount.decimal()).max(Decimal::ZERO);
-        self.overrun_amount = Amount::new(overrun).ok_or_else(|| Rejection::Limit {
-            what: format!("the budget would be overrun by {overrun} {}", self.unit.as_str()),
-            limit: format!("less than {} {}", Amount::bound(), self.unit.as_str()),
-            remedy: "nothing was changed. Allocate more",
-        })?;
+        self.overrun_amount = self.amount_of("be overrun by", overrun)?;
         Ok(())
+    }
+
+    /// A number as an amount of its column. `effect`: what the budget would do by it, in the words of an error.
+    fn amount_of(&self, effect: &str, number: Decimal) -> Result<Amount> {
+        let unit = self.unit.as_str();
+        Amount::new(number).ok_or_else(|| Rejection::Limit {
+            what: format!("the budget would {effect} {number} {unit}"),
+            limit: format!("less than {} {unit}", Amount::bound()),
+            remedy: "nothing was changed. Allocate more",
+        })
     }
 
     /// Number of tenths that are used. Each new one is a reason for a checkpoint.

@@ -1,5 +1,6 @@
 //! The rule of budgets: a command changes every budget that covers it, in its own commit.
 
+use runstate_core::decision::Shortfall;
 use runstate_core::prelude::*;
 
 use super::{BudgetAccount, BudgetEvent, BudgetEventKind, ResourceBudget, owner_uuid};
@@ -109,6 +110,29 @@ impl OpenAccount {
     /// Rejects an amount that one of the budgets does not have.
     fn admit(&self, amount: Amount) -> Result<()> {
         self.budgets().try_for_each(|budget| budget.admit(amount))
+    }
+
+    /// What the budgets lack of an amount.
+    pub fn shortfall(&self, amount: Amount) -> Result<Vec<Shortfall>> {
+        let of_budget = |budget: &ResourceBudget| -> Result<Option<Shortfall>> {
+            let name = format!("{} budget of {}", budget.budget_period.as_str(), budget.resource_type.as_str());
+            let unit = budget.unit.as_str().to_owned();
+            let missing = budget.missing(amount)?;
+            Ok(missing.map(|missing| Shortfall { budget: name, amount: missing.to_string(), unit }))
+        };
+        self.budgets().filter_map(|budget| of_budget(budget).transpose()).collect()
+    }
+
+    /// Raises each budget by what it lacks of an amount. The plans of later periods stay as they are.
+    pub fn raise(&mut self, amount: Amount) -> Result<()> {
+        self.change(|_, budget| {
+            if let Some(missing) = budget.missing(amount)? {
+                budget.allocated_amount = budget.allocated_amount.plus(missing)?;
+                // As after each raise, a warning is given again.
+                budget.warned_at = None;
+            }
+            Ok(())
+        })
     }
 
     /// Reserves an amount.

@@ -168,11 +168,25 @@ pub fn reserve(
     owner: &str,
     reserved: &ReservedAmount,
 ) -> Result<Decision<ReservationSummary>> {
+    reserve_with(view, ctx, owner, reserved, false)
+}
+
+/// The decision to reserve an amount. `raises`: budgets that lack it are raised by what they lack.
+pub fn reserve_with(
+    view: &View,
+    ctx: &mut Ctx,
+    owner: &str,
+    reserved: &ReservedAmount,
+    raises: bool,
+) -> Result<Decision<ReservationSummary>> {
     let ReservedAmount { resource_type, amount, unit, ttl } = *reserved;
     let mut open = OpenAccount::covering(view, owner, resource_type, ctx.now)?;
     open.account.check_unit(unit)?;
     let uuid = ctx.new_id();
     open.account.admit(&uuid, ctx.now, &FleetSettings::of(ctx))?;
+    if raises {
+        open.raise(amount)?;
+    }
     open.reserve(amount)?;
     let reservation = ResourceReservation {
         uuid,
