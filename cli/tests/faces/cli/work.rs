@@ -412,6 +412,32 @@ fn the_budgeted_example_waits_until_its_budget_is_raised() {
 }
 
 #[test]
+fn a_cost_that_asks_is_shown_and_approved() {
+    let source = r#"
+        const cost = { owner: "team-a", resource: "money", amount: 5, unit: "CAD", onRefused: "ask" };
+        console.log(call("draw", {}, { cost }));
+    "#;
+    let scene = CliFixture::with("draws", source);
+    let budget = ["team-a", "--resource-type", "money", "--budget-period", "total", "--unit", "CAD"];
+    scene.run(&[&["budget", "create"], &budget[..], &["--allocated-amount", "3"]].concat()).expect_exit(0);
+    scene.run(&["start", "draws", "--id", "d"]).expect_exit(3);
+    let work = || scene.run(&["work", "--kind", "draw", "--drain", "--exec", "echo drawn"]).expect_exit(0);
+    work();
+    let needs = "needs 2 CAD more in the total budget of money";
+    for command in [&["questions"][..], &["resume", "d"], &["show", "d"], &[]] {
+        let shown = scene.run(command).text();
+        assert!(shown.contains(needs), "{command:?}: {shown}");
+    }
+    let calls = scene.run(&["calls", "--awaits-approval", "--json"]).expect_exit(0).values();
+    let call = calls[0]["id"].as_str().unwrap();
+    scene.run(&["approve", "d", "--call", call, "--by", "ann"]).expect_exit(0);
+    let raised = scene.run(&["budget", "list", "--owner", "team-a", "--json"]).expect_exit(0).values();
+    assert_eq!((&raised[0]["allocatedAmount"], &raised[0]["reservedAmount"]), (&"5".into(), &"5".into()));
+    work();
+    assert_eq!(scene.run(&["output", "d"]).expect_exit(0).out, "drawn\n");
+}
+
+#[test]
 fn the_table_of_calls_shows_what_each_waits_for() {
     let scene = CliFixture::with("pays", "CC.all(['a?', { tool: 'pay', args: 1 }])");
     scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
