@@ -8,10 +8,10 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 /** A choice of a question. */
 type Choice = string | number | boolean;
 
-/** The cost of a call, and the project whose budgets have it. */
+/** The cost of a call, and the owner whose budgets have it. */
 interface CallCost {
-  /** The id of the project: `fleet.project.create` returns it. */
-  project: string;
+  /** The id of the owner: a project, or any other id that has a budget. */
+  owner: string;
   /** The resource. */
   resource: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** The amount, 0 or more; rounded to six digits after the point. */
@@ -20,6 +20,11 @@ interface CallCost {
   unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
   /** The part of the resource, such as `claude_api`, of at most 50 characters. */
   subtype?: string;
+  /**
+   * What happens when a budget lacks the cost. `"wait"`, by default: the call waits until the budget has it. `"ask"`:
+   * it waits for an approval, which raises the budget by what it lacks. A rejection throws a `RejectedError`.
+   */
+  onRefused?: "wait" | "ask";
 }
 
 /** Options of every call. */

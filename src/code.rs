@@ -425,7 +425,9 @@ impl Code {
     /// Approves a call of a script that the rule of its tool lets pass. Returns whether it waits for no decision now.
     async fn is_decided_by_rule(&self, call: &CallView) -> Result<bool, Error> {
         let is_approved = self.tools.get(&call.kind).is_some_and(|tool| tool.is_approved_by_rule(&call.args));
-        if call.waits_for != Some(WaitsFor::Approval) || !is_of_script(call) || !is_approved {
+        // A rule approves what a tool does, and not what it costs.
+        let is_ruled = call.waits_for == Some(WaitsFor::Approval) && call.needs().is_none();
+        if !is_ruled || !is_of_script(call) || !is_approved {
             return Ok(false);
         }
         let note = format!("the rule of tools.{}", call.kind);

@@ -33,12 +33,13 @@ fn question_text(call: &CallView) -> String {
     }
 }
 
-/// Describes an open call in one line, with its key.
+/// Describes an open call in one line, with its key, and with what budgets lack for it.
 pub fn question_line(call: &CallView) -> String {
     let key = call.key.as_ref().map(|key| format!(" (key {key})")).unwrap_or_default();
+    let needs = call.needs().map(|needs| format!(" ({needs})")).unwrap_or_default();
     match call.deadline {
         Some(at) if call.kind == TIMER => format!("sleeps until {}", format_seconds(at)),
-        _ => format!("{}{key}", question_text(call)),
+        _ => format!("{}{key}{needs}", question_text(call)),
     }
 }
 

@@ -42,17 +42,28 @@ pub fn suggest(mut error: clap::Error, root: &Command, words: &[String]) -> clap
     error
 }
 
-/// The shortest commands that end with as many of the words as possible. Empty: it is a command, or none.
+/// The commands that the words may mean. Empty: it is a command, or none.
 fn meant_commands(root: &Command, words: &[&str]) -> Vec<String> {
+    let all = paths(root);
+    let mut found = commands_with_end(&all, words, 1);
+    found.retain(|path| !words.starts_with(path));
+    if let ([_, noun @ ..], true) = (words, found.is_empty()) {
+        // A noun whose domain is not a part of its command: `fleet budget list` is `budget list`.
+        found = commands_with_end(&all, noun, 2);
+    }
+    found.iter().map(|path| path.join(" ")).collect()
+}
+
+/// The shortest commands that end with as many of the words as possible, and with `least` of them.
+fn commands_with_end<'a>(all: &'a [Vec<&'a str>], words: &[&str], least: usize) -> Vec<&'a Vec<&'a str>> {
     let other = |word: &str| OTHER_WORDS.iter().find(|(typed, _)| *typed == word).map(|(_, word)| *word);
     let meant: Vec<&str> = words.iter().map(|word| other(word).unwrap_or(word)).collect();
-    let all = paths(root);
-    for length in (1..=words.len()).rev() {
+    for length in (least..=words.len()).rev() {
         let mut found: Vec<&Vec<&str>> = all.iter().filter(|path| path.ends_with(&meant[..length])).collect();
         found.sort_by_key(|path| path.len());
         let Some(shortest) = found.first().map(|path| path.len()) else { continue };
-        found.retain(|path| path.len() == shortest && **path != words[..length]);
-        return found.iter().map(|path| path.join(" ")).collect();
+        found.retain(|path| path.len() == shortest);
+        return found;
     }
     Vec::new()
 }
@@ -78,7 +89,9 @@ mod tests {
         let meant = |line: &str| meant_commands(&root, &line.split(' ').collect::<Vec<_>>()).join(", ");
         let lines = [
             "execution list",
-            "budget create p",
+            "fleet budget create p",
+            "fleet reservation commit r",
+            "fleet list",
             "session list",
             "task add",
             "app list",
@@ -94,7 +107,9 @@ mod tests {
         ];
         insta::assert_snapshot!(lines.map(|line| format!("{line} [{}]", meant(line))).join("\n"), @"
         execution list [apps execution list]
-        budget create p [fleet budget create]
+        fleet budget create p [budget create]
+        fleet reservation commit r [budget reservation commit]
+        fleet list []
         session list [sessions list]
         task add [sessions task add]
         app list [apps list]

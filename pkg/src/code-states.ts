@@ -42,6 +42,8 @@ export interface PendingCall {
   name: string;
   /** The arguments; of a question, the text. */
   args: Json;
+  /** What budgets lack for its cost, if that awaits the approval: `needs 2 USD more in the daily budget of money`. */
+  needs?: string;
   /** The answers of a question that are allowed, and their schema. */
   choices?: Json[];
   schema?: Json;
@@ -68,9 +70,10 @@ export function waitsForPeople(pending: readonly CallView[]): boolean {
 const KIND = { approval: "approval", person: "question", worker: "tool", queue: "tool", time: "timer" } as const;
 
 export function pendingCall(call: CallView): PendingCall {
-  const { id, executionId: run, kind, waitsFor = "worker", choices, schema, line, requestedAt, deadline } = call;
+  const { id, executionId: run, kind, waitsFor = "worker", choices, schema, line, requestedAt, deadline, refusal: refused, shortfall = [] } = call;
   return {
-    id, run, kind: kind === "cc" ? "question" : KIND[waitsFor], name: kind, args: kind === "cc" ? call.prompt : call.args,
+    id, run, kind: kind === "cc" && waitsFor !== "approval" ? "question" : KIND[waitsFor], name: kind, args: kind === "cc" ? call.prompt : call.args,
+    ...(shortfall.length > 0 && refused !== null && { needs: refused.message }),
     ...(choices !== null && { choices }), ...(schema !== null && { schema }),
     line, since: requestedAt ?? 0, ...(deadline !== null && { until: deadline }),
   };

@@ -264,7 +264,8 @@ export class Code implements AsyncDisposable {
   async #needsDecision(call: CallView): Promise<boolean> {
     const tool = (await this.#tools()).get(call.kind);
     // A rule decides for scripts alone: the policy of another program asks a person.
-    const hasRule = call.waitsFor === "approval" && call.programName.startsWith(PREFIX);
+    // And it approves what a tool does, not what it costs.
+    const hasRule = call.waitsFor === "approval" && (call.shortfall ?? []).length === 0 && call.programName.startsWith(PREFIX);
     if (!hasRule || tool === undefined || !(await tool.isFree(call.args))) return true;
     try {
       await this.#runs.approve(call.executionId, { call: call.id, by: "rule", note: `the rule of tools.${tool.path}` });

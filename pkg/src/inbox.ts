@@ -5,7 +5,7 @@ import { isRefused } from "./errors.js";
 import type { Watch } from "./follower.js";
 import { isClaimed } from "./question.js";
 import { interruptible } from "./stream.js";
-import type { CallView, WaitsFor } from "./wire.js";
+import type { CallView } from "./wire.js";
 
 /** The calls that an inbox has. */
 export interface InboxFilter {
@@ -33,8 +33,8 @@ export function followInbox<T>(engine: Engine, filter: InboxFilter, accept: (cal
 
 async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, accept: (call: CallView) => Promise<T | null>): AsyncGenerator<T, void, void> {
   const { kinds, program, signal } = filter;
-  /** What the calls that were yielded wait for. An approved question waits again. */
-  const yielded = new Map<string, WaitsFor>();
+  /** What the calls that were yielded wait for. An approved question waits again, and a call that needs more too. */
+  const yielded = new Map<string, string>();
   /** The ends of the leases of claimed questions: nothing is committed then. */
   const claimed = new Map<string, number>();
   let isOpen = false;
@@ -51,14 +51,14 @@ async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, acc
           continue;
         }
         const isWanted = (kinds?.includes(call.kind) ?? true) && (program === undefined || call.programName === program);
-        if (!isWanted || yielded.get(id) === call.waitsFor) continue;
+        if (!isWanted || yielded.get(id) === subjectOf(call)) continue;
         if (isClaimed(call, engine.now())) {
           claimed.set(id, call.claim.until);
           continue;
         }
         const item = await accept(call);
         if (item === null) continue;
-        yielded.set(id, call.waitsFor);
+        yielded.set(id, subjectOf(call));
         yield item;
       }
       do {
@@ -78,6 +78,11 @@ async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, acc
 
 function isForPeople(call: CallView): call is CallView & { waitsFor: "approval" | "person" } {
   return call.waitsFor === "approval" || call.waitsFor === "person";
+}
+
+/** What a person decides on: an answer, an approval, or one of these amounts. */
+function subjectOf({ waitsFor, shortfall = [] }: CallView & { waitsFor: string }): string {
+  return [waitsFor, ...shortfall.map(({ budget, amount, unit }) => `${amount} ${unit} ${budget}`)].join(", ");
 }
 
 /** The ids of the open calls that may wait for people, the oldest first. */

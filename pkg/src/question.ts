@@ -38,6 +38,11 @@ export class Question<A extends JsonInput = JsonInput> {
     return this.call.waitsFor === "approval";
   }
 
+  /** What budgets lack for its cost, if that awaits the approval: `needs 2 USD more in the daily budget of money`. */
+  get needs(): string | null {
+    return (this.call.shortfall ?? []).length > 0 ? (this.call.refusal?.message ?? null) : null;
+  }
+
   /** The text of the question; empty for a tool. */
   get prompt(): string {
     return this.call.prompt;

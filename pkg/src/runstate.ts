@@ -3,6 +3,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { Apps } from "./apps.js";
+import { Budgets } from "./budgets.js";
 import { type AnyDocument, DocumentCollection, type DocumentFromSchema } from "./collection.js";
 import { Code, type CodeOptions } from "./code.js";
 import type { Driver } from "./driver.js";
@@ -44,6 +45,9 @@ export class Runstate extends Domains implements AsyncDisposable {
   readonly start: Runs["start"];
   /** Apps: executions of several steps. Pages have them by `runstate/full`. */
   override readonly apps: Apps;
+  /** Budgets of projects and of any other owner: the costs of calls count against them. Pages have them by
+   * `runstate/full`. */
+  readonly budgets: Budgets;
   /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by
    * itself. */
   readonly due: DueOperations;
@@ -61,6 +65,7 @@ export class Runstate extends Domains implements AsyncDisposable {
     this.runs = new Runs(engine);
     this.start = this.runs.start.bind(this.runs);
     this.apps = new Apps(engine);
+    this.budgets = new Budgets(engine);
     this.due = new DueOperations(engine);
     this.documents = new DocumentsOperations(engine);
     this.driver = driver;

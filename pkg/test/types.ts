@@ -8,7 +8,7 @@ import runtimeWasm from "runstate/runstate.wasm";
 import { init } from "runstate/slim";
 import { simulated } from "runstate/testing";
 import type { Apps, Step } from "runstate/apps";
-import type { ResourceBudget } from "runstate/fleet";
+import type { Budgets, ResourceBudget } from "runstate/fleet";
 import type { Session } from "runstate/sessions";
 import type { CommandParameters, ErrorInit } from "runstate/types";
 
@@ -187,7 +187,8 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   holds<Equals<typeof rs.apps, Apps>>();
   const step = null! as Step;
   holds<Equals<typeof step.id, string>>();
-  const budget: ResourceBudget | undefined = (await rs.fleet.budget.list()).items[0];
+  const budget: ResourceBudget | undefined = (await rs.budgets.list({ owner: "team-a" })).items[0];
+  holds<Equals<typeof rs.budgets, Budgets>>();
   const session: Session | undefined = (await rs.sessions.session.list()).items[0];
   void [budget, session];
   const wrong: ErrorInit & Partial<CommandParameters> = { code: "not_found", message: "gone" };

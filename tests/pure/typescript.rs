@@ -413,7 +413,7 @@ async fn call_fleet(recorder: &mut RecordedCalls) {
     let first = json!({"projectUuid": PROJECT, "type": "genesis", "fileManifest": {"a.rs": file}});
     let first = recorder.call("fleet.checkpoint.create", first).await["id"].clone();
     let budget = json!({
-        "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": "weekly", "allocatedAmount": "100", "unit": "CAD",
+        "owner": PROJECT, "resourceType": "money", "budgetPeriod": "weekly", "allocatedAmount": "100", "unit": "CAD",
     });
     let budget = recorder.call("fleet.budget.create", budget).await["id"].clone();
     recorder.call("fleet.budget.change", json!({"id": budget, "allocatedAmount": "200", "autoReset": false})).await;
@@ -462,7 +462,7 @@ async fn call_fleet(recorder: &mut RecordedCalls) {
     } else {
         recorder.call("fleet.checkpoint.delete", json!({"id": unused})).await;
     }
-    let money = json!({"projectUuid": PROJECT, "resourceType": "money", "amount": "1.5", "unit": "CAD"});
+    let money = json!({"owner": PROJECT, "resourceType": "money", "amount": "1.5", "unit": "CAD"});
     let mut used = money.clone();
     (used["machineUuid"], used["resourceSubtype"]) = (machine.clone(), "claude_api".into());
     let used = recorder.call("fleet.usage.record", used).await["id"].clone();

@@ -73,8 +73,8 @@ impl Leased for Chore {
         Key::new(&Self::COLLECTION, &self.id)
     }
 
-    fn skip(&mut self, ctx: &Ctx, _: &Rejection, is_orphan: bool) -> bool {
-        self.lease.skip(is_orphan, ctx.now)
+    fn skip(&mut self, _: &View, ctx: &mut Ctx, _: &Rejection, is_orphan: bool) -> Result<bool, Rejection> {
+        Ok(self.lease.skip(is_orphan, ctx.now))
     }
 }
 

@@ -40,12 +40,12 @@ export function followBudgets(rs: Runstate): void {
 }
 
 async function readBudget(rs: Runstate): Promise<BudgetDetails | null> {
-  const own = { projectUuid: PROJECT, resourceType: MONEY.resourceType };
-  const { items: [budget] } = await rs.fleet.budget.list({ ...own, budgetPeriod: "total" });
+  const own = { owner: PROJECT, resourceType: MONEY.resourceType };
+  const { items: [budget] } = await rs.budgets.list({ ...own, budgetPeriod: "total" });
   if (budget === undefined) return null;
   const [{ items: reservations }, { items: uses }] = await Promise.all([
-    rs.fleet.reservation.list({ ...own, sort: "expiresAt", descending: true, limit: 1_000 }),
-    rs.fleet.usage.list({ projectUuid: PROJECT, sort: "recordedAt", descending: true, limit: 1_000 }),
+    rs.budgets.reservation.list({ ...own, sort: "expiresAt", descending: true, limit: 1_000 }),
+    rs.budgets.usage.list({ owner: PROJECT, sort: "recordedAt", descending: true, limit: 1_000 }),
   ]);
   return { budget, reservations, uses };
 }
@@ -56,7 +56,7 @@ async function prepare(rs: Runstate): Promise<void> {
   if (shown.value !== null) return;
   const { items } = await rs.fleet.project.list({});
   if (!items.some(({ id }) => id === PROJECT)) await rs.fleet.project.create("demo", { greediness: "0.5", id: PROJECT });
-  await rs.fleet.budget.create(PROJECT, { ...MONEY, budgetPeriod: "total", allocatedAmount: "0.500000" });
+  await rs.budgets.create(PROJECT, { ...MONEY, budgetPeriod: "total", allocatedAmount: "0.500000" });
 }
 
 /** Makes calls, each of which reserves an amount and records its cost. */
@@ -66,10 +66,10 @@ async function makeCalls(): Promise<void> {
   await prepare(rs);
   for (let call = 0; call < CALLS; call++) {
     try {
-      const { id } = await rs.fleet.budget.reserve(PROJECT, { ...MONEY, amount: RESERVED, ttlMs: TTL_MS });
+      const { id } = await rs.budgets.reserve(PROJECT, { ...MONEY, amount: RESERVED, ttlMs: TTL_MS });
       shown.value = await readBudget(rs);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      await rs.fleet.reservation.commit(id, { actual: (MOST * (0.5 + Math.random() / 2)).toFixed(6), resourceSubtype: "demo_call" });
+      await rs.budgets.reservation.commit(id, { actual: (MOST * (0.5 + Math.random() / 2)).toFixed(6), resourceSubtype: "demo_call" });
     } catch (error) {
       if (!(error instanceof RunstateError && error.code === "budget_exceeded")) throw error;
       stop.value = error.message;
@@ -84,7 +84,7 @@ async function raise(): Promise<void> {
   const rs = engine();
   if (shown.value === null) return;
   const { id, allocatedAmount } = shown.value.budget;
-  await rs.fleet.budget.change(id, { allocatedAmount: (Number(allocatedAmount) + 0.25).toFixed(6) });
+  await rs.budgets.change(id, { allocatedAmount: (Number(allocatedAmount) + 0.25).toFixed(6) });
   stop.value = "";
   shown.value = await readBudget(rs);
 }

@@ -3,7 +3,10 @@
 //!
 //! An early answer was accepted when no process could know that its call needs an approval. It is kept in the row of
 //! the call until the decision: refused, it would be lost although its sender has no reason to send it again.
+//!
+//! A call whose budget lacks its cost may await an approval too (`call_cost.rs`). Its approval raises the budget.
 
+use runstate_core::decision::TypedQuery;
 use runstate_core::lease::check_name;
 use runstate_core::limits::PLAIN_VALUE_BYTES;
 use runstate_core::prelude::*;
@@ -13,7 +16,7 @@ use serde_json::json;
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
 use super::settings::Settings;
-use super::{child_rows, codes, waiting};
+use super::{call_cost, child_rows, codes, waiting};
 use crate::LogLevel;
 
 /// Longest note of an approval, and longest reason of a rejection, in bytes.
@@ -36,11 +39,14 @@ pub struct Approval {
 }
 
 /// Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue. An answer that was
-/// there before the call closes it now, and its execution runs to its next stop.
+/// there before the call closes it now, and its execution runs to its next stop. If budgets lack the cost of the call,
+/// they are raised by what they lack, and the cost is reserved for an hour, in the same commit.
 ///
 /// Errors: `not_found` (the execution, or a call of it), `already_approved` (or it needs no approval),
 /// `already_answered` (it is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused),
-/// `invalid`; `limit` and `invalid_answer` (the program cannot take the earlier answer: reject the call).
+/// `invalid`; `limit` and `invalid_answer` (the program cannot take the earlier answer: reject the call); `stale`
+/// (budgets lack more than the call has shown: it shows that now), and the other reasons for which budgets refuse a
+/// cost.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.approve", cli = "approve", contends(EXECUTIONS, execution))]
 pub struct Approve {
@@ -61,7 +67,8 @@ pub struct Approve {
 }
 
 /// Rejects a call that awaits an approval, and runs its execution to its next stop. The call is closed, and its program
-/// gets a `RejectedError` with the reason.
+/// gets a `RejectedError` with the reason. If budgets lack the cost of the call, the `code` of the error is that of the
+/// refusal.
 ///
 /// Errors: as those of `cvm.approve`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
@@ -103,7 +110,7 @@ fn load_awaiting(
     call.require_awaited()?;
     call.require_before_deadline(ctx.now)?;
     if !call.awaits_approval {
-        let why = match &call.approval {
+        let why = match call.cost_approval.as_ref().or(call.approval.as_ref()) {
             Some(approval) => format!("was approved by {}", approval.by),
             None => "needs no approval".to_owned(),
         };
@@ -116,8 +123,13 @@ fn load_awaiting(
 /// Records the decision in the call, and returns the row of the log.
 fn record(head: &ExecutionHead, call: &mut Call, approval: Approval, ctx: &mut Ctx) -> Result<Option<Change>> {
     let Approval { approved, by, note, .. } = &approval;
-    let details = json!({"callId": call.id, "approved": approved, "by": by, "note": note});
-    call.approval = Some(approval);
+    let mut details = json!({"callId": call.id, "approved": approved, "by": by, "note": note});
+    if call.is_unapproved() {
+        call.approval = Some(approval);
+    } else {
+        details["shortfall"] = json!(call.shortfall);
+        call.cost_approval = Some(approval);
+    }
     call.awaits_approval = false;
     if head.log_level.unwrap_or(Settings::of(ctx).log_level) == LogLevel::Off {
         return Ok(None);
@@ -140,14 +152,19 @@ impl Command for Approve {
 
     fn reads(&self, view: &View) -> ReadSet {
         let key = Key::new(&CC_HISTORY, &self.call);
+        let reads = ReadSet::entity::<ExecutionHead>(&self.execution).with_key(key.clone());
         match view.peek_entity::<Call>(&self.call) {
             Some(call) if call.early_answer.is_some() => waiting::reads(view, &self.execution, &key),
-            _ => ReadSet::entity::<ExecutionHead>(&self.execution).with_key(key),
+            Some(call) if !call.shortfall.is_empty() => reads.with(call_cost::reads(view, &call)),
+            _ => reads,
         }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let (mut head, mut row) = load_awaiting(view, ctx, &self.execution, &self.call)?;
+        if !row.entity.is_unapproved() {
+            return self.decide_cost(view, ctx, &head, row);
+        }
         let call = &mut row.entity;
         let mut original_args = None;
         if let Some(args) = &self.args {
@@ -192,8 +209,75 @@ impl Command for Approve {
         Ok(decision)
     }
 
+    fn is_refusal(&self, output: &ExecutionStatus) -> bool {
+        output.id.is_empty()
+    }
+
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        // The call asks again.
+        if self.is_refusal(output) {
+            return Some(TypedQuery::boxed(RefusedApproval { call: self.call.clone() }));
+        }
         RunSlice::after(output)
+    }
+}
+
+impl Approve {
+    /// The decision on the cost of a call, which budgets lacked.
+    fn decide_cost(
+        &self,
+        view: &View,
+        ctx: &mut Ctx,
+        head: &LoadedEntity<ExecutionHead>,
+        mut row: LoadedEntity<Call>,
+    ) -> Result<Decision<ExecutionStatus>> {
+        let call = &mut row.entity;
+        if self.args.is_some() {
+            return Err(Rejection::invalid("args", "is not expected: the cost of the call is approved"));
+        }
+        let Some(reserved) = call_cost::approve(view, ctx, call)? else {
+            let refused = ExecutionStatus { id: String::new(), ..head.entity.execution_status() };
+            return Decision::new(refused).check_entity(head).save(row, ctx.now);
+        };
+        let (by, note) = (self.by.clone(), self.note.clone());
+        let approval = Approval { approved: true, by, timestamp: ctx.now, note, original_args: None };
+        let log = record(&head.entity, call, approval, ctx)?;
+        call.shortfall.clear();
+        call.refusal = None;
+        call.make_available(ctx.now);
+        let hint = call.hint();
+        // The decision depends on the execution: it must wait, or run.
+        let mut decision = reserved.map(|()| head.entity.execution_status()).check_entity(head);
+        decision.changes.push(row.update(ctx.now)?);
+        decision.changes.extend(log);
+        decision.hints.extend(hint);
+        Ok(decision)
+    }
+}
+
+/// Rejects an approval after which the call asks again: budgets lack more than it had shown.
+#[derive(OperationName)]
+#[operation(name = "cvm.refusedApproval")]
+struct RefusedApproval {
+    call: String,
+}
+
+impl DomainQuery for RefusedApproval {
+    type Output = ();
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<()> {
+        let call = Call::load(view, &self.call)?.entity;
+        let needs = match &call.refusal {
+            Some(refusal) if !call.shortfall.is_empty() => format!(": it {} now", refusal.message),
+            // A repetition comes after the decision of another person.
+            _ => String::new(),
+        };
+        let what = format!(
+            "the approval was not applied: budgets lacked more for call {} of execution `{}` than it had shown{needs}; \
+             read the call again, then approve it",
+            call.step, call.execution_id
+        );
+        Err(Rejection::Stale { what })
     }
 }
 
@@ -213,9 +297,11 @@ impl Command for Reject {
         let (head, mut row) = load_awaiting(view, ctx, &self.execution, &self.call)?;
         let call = &mut row.entity;
         let (timestamp, note) = (ctx.now, self.reason.clone());
-        let message = note.clone().unwrap_or_else(|| format!("{} was rejected", call.label()));
-        let name = Some("RejectedError".to_owned());
-        call.error = Some(CallError { name, code: None, message, timestamp, by: Some(self.by.clone()) });
+        let refusal = call.refusal.take().filter(|_| !call.is_unapproved());
+        let needs = refusal.as_ref().map_or_else(String::new, |refusal| format!(": it {}", refusal.message));
+        let message = note.clone().unwrap_or_else(|| format!("{} was rejected{needs}", call.label()));
+        let (name, code) = (Some("RejectedError".to_owned()), refusal.and_then(|refusal| refusal.name));
+        call.error = Some(CallError { name, code, message, timestamp, by: Some(self.by.clone()) });
         let approval = Approval { approved: false, by: self.by.clone(), timestamp, note, original_args: None };
         let mut writes = Decision::new(());
         writes.changes.extend(record(&head.entity, call, approval, ctx)?);

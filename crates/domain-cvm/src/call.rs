@@ -2,7 +2,7 @@
 //! `cc_history`, written when it is made and completed when it is closed. `waiting.rs` closes calls and resumes
 //! their executions. Answers, also early ones, are in `answer.rs`, workers in `claim.rs`.
 
-use runstate_core::decision::{Cost, Hint};
+use runstate_core::decision::{Cost, Hint, Shortfall};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
 use runstate_core::prelude::*;
 use runstate_core::schema::FieldType;
@@ -75,12 +75,19 @@ pub struct Call {
     /// closed.
     #[entity(omit_default)]
     pub queued: bool,
-    /// Whether it waits for an approval: until then no worker gets it, and no answer closes it.
+    /// Whether it waits for an approval: until then no worker gets it. Unless it waits for that of its cost, no answer
+    /// closes it.
     #[entity(omit_default)]
     pub awaits_approval: bool,
     /// The decision on it, if it awaited an approval.
     #[entity(declared("timestamp"))]
     pub approval: Option<Approval>,
+    /// What budgets lack for its cost, if it waits for the approval of that.
+    #[entity(omit_default)]
+    pub shortfall: Vec<Shortfall>,
+    /// The newest decision on its cost, if budgets lacked it.
+    #[entity(declared("timestamp"))]
+    pub cost_approval: Option<Approval>,
     /// The request.
     #[entity(optional, declared("prompt", "instructionId", "timestamp", "deadline"))]
     pub request: Request,
@@ -130,6 +137,17 @@ pub struct Request {
     pub default: Option<Json>,
     /// Its cost.
     pub cost: Option<Cost>,
+    /// What happens when a budget lacks the cost; missing: it waits.
+    pub on_refused: Option<OnRefused>,
+}
+
+/// What happens to a call when a budget lacks its cost.
+#[derive(FieldType, Wire, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRefused {
+    /// It waits until the budget has the cost.
+    Wait,
+    /// It waits for an approval, which raises the budget by what it lacks.
+    Ask,
 }
 
 /// The response to a call.
@@ -198,6 +216,10 @@ pub struct CallView {
     /// Its cost.
     #[entity(path = "request.cost")]
     pub cost: Option<Cost>,
+    /// What happens when a budget lacks the cost; missing: it waits.
+    #[entity(path = "request.onRefused")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_refused: Option<OnRefused>,
     /// When it was made. An early answer waits for that.
     #[entity(path = "request.timestamp")]
     pub requested_at: Option<Timestamp>,
@@ -220,12 +242,20 @@ pub struct CallView {
     /// The decision on it, if it awaited an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// What budgets lack for its cost: its approval raises them by that, and by less if they lack less then.
+    #[entity(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortfall: Vec<Shortfall>,
+    /// The newest decision on its cost, if budgets lacked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_approval: Option<Approval>,
     /// An answer that was there before the call: its approval closes the call with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_answer: Option<Response>,
     /// The claim of a worker.
     pub claim: Option<ClaimState>,
-    /// Why a budget refused its cost, with the code as its name: the call waits until the budget has it.
+    /// Why a budget refused its cost, with the code as its name: the call waits until the budget has it, or for an
+    /// approval. Then the message says what is missing: `needs 2 USD more in the daily budget of money`.
     pub refusal: Option<CallError>,
     /// The newest failure of a worker. The call may still be open, to be retried.
     pub error: Option<CallError>,
@@ -258,6 +288,12 @@ impl CallView {
         // An early answer waits for its call, which has no step yet.
         self.waits_for = (self.outcome.is_none() && self.step.is_some()).then_some(waits_for);
         self
+    }
+
+    /// What budgets lack for its cost, if it awaits the approval of that: `needs 2 USD more in the daily budget of
+    /// money`.
+    pub fn needs(&self) -> Option<&str> {
+        self.refusal.as_ref().filter(|_| !self.shortfall.is_empty()).map(|refusal| refusal.message.as_str())
     }
 
     /// Names it for people: `run call 2`.
@@ -372,6 +408,7 @@ impl Call {
             return Err(format!("the request has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
         }
         let options = &request.options;
+        let (cost, on_refused) = call_cost::from_options(options, view)?;
         let mut call = Self {
             id: match &request.key {
                 Some(keyed) => keyed_id(&execution.id, &keyed.key, keyed.occurrence),
@@ -388,7 +425,8 @@ impl Call {
                 schema: options.get("schema").filter(|schema| !schema.is_null()).cloned(),
                 deadline: deadline(options, ctx.now)?,
                 default: options.get("default").cloned(),
-                cost: call_cost::from_options(options, view)?,
+                cost,
+                on_refused,
                 prompt: request.prompt,
                 args: request.args,
             },
@@ -448,7 +486,8 @@ impl Call {
             None => Ok(()),
             Some(outcome) => {
                 let (step, execution) = (self.step, &self.execution_id);
-                let is_rejected = self.approval.as_ref().is_some_and(|approval| !approval.approved);
+                let mut decisions = [&self.approval, &self.cost_approval].into_iter().flatten();
+                let is_rejected = decisions.any(|approval| !approval.approved);
                 let phrase = if is_rejected { "was rejected" } else { outcome.refusal_phrase() };
                 let message = format!("call {step} of execution `{execution}` {phrase}; nothing was changed");
                 let details = json!({"outcome": outcome});
@@ -471,9 +510,15 @@ impl Call {
         }
     }
 
-    /// Rejects an answer to a call that awaits an approval.
+    /// Whether it awaits the approval that the policy of its execution asks for. It has no place among the open calls
+    /// until then. One that awaits the approval of its cost has had it.
+    pub(super) fn is_unapproved(&self) -> bool {
+        self.awaits_approval && self.shortfall.is_empty()
+    }
+
+    /// Rejects an answer to a call that its policy does not allow yet.
     pub(super) fn require_approved(&self) -> Result<()> {
-        if !self.awaits_approval {
+        if !self.is_unapproved() {
             return Ok(());
         }
         let message = format!(
@@ -557,6 +602,7 @@ impl Call {
         self.outcome = Some(outcome);
         self.available_at = None;
         (self.queued, self.awaits_approval) = (false, false);
+        self.shortfall.clear();
         self.refusal = None;
     }
 

@@ -2,16 +2,17 @@
 //! worker that fails or releases the call gives it back. A call that ends without its worker, because its program has
 //! cancelled it or its deadline has passed, keeps the reservation until the end of the lease: the worker may have spent
 //! it, and records that by its late answer or failure. A call whose cost a budget does not have waits, and is claimed
-//! once the budget has it.
+//! once the budget has it. It may ask instead: then it waits for an approval, which raises the budget by what it lacks,
+//! and reserves the cost, so that no other call takes what was meant for this one.
 
-use runstate_core::decision::{Cost, ReservationTerm, TypedQuery};
+use runstate_core::decision::{Cost, ReservationTerm, Shortfall, TypedQuery};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{is_abandoned, skipped_until, stale_claim};
 use runstate_core::prelude::*;
 use runstate_core::schema::parse_decimal;
 use runstate_value::fixed_text;
 
-use super::call::{Call, CallError};
+use super::call::{Call, CallError, ClaimState, OnRefused};
 
 /// How long a call waits, after a budget refused its cost, until a worker may claim it: an eighth of its age, but at
 /// least this time. So many calls that wait for long do not delay others.
@@ -20,22 +21,33 @@ pub const REFUSAL_DELAY: Millis = Millis::seconds(5);
 /// The longest time that a call waits until a worker may claim it.
 const MAX_REFUSAL_DELAY: Millis = Millis::seconds(60);
 
+/// How long the cost of an approved call is reserved for a worker that claims it. After that another call may take it.
+const APPROVED_TERM: Millis = Millis::minutes(60);
+
 /// Longest text of a cost, in bytes.
 const TEXT_BYTES: usize = 200;
 
-/// The cost in a call's options.
-pub(super) fn from_options(options: &Json, view: &View) -> Result<Option<Cost>, String> {
+/// The cost in a call's options, and what happens when a budget lacks it.
+pub(super) fn from_options(options: &Json, view: &View) -> Result<(Option<Cost>, Option<OnRefused>), String> {
     let cost = match options.get("cost") {
-        None | Some(Json::Null) => return Ok(None),
+        None | Some(Json::Null) => return Ok((None, None)),
         Some(Json::Object(cost)) => cost,
-        Some(_) => return Err("cost must be an object such as { project, resource, amount, unit }".to_owned()),
+        Some(_) => return Err("cost must be an object such as { owner, resource, amount, unit }".to_owned()),
     };
-    let known = ["project", "resource", "amount", "unit", "subtype"];
-    if let Some(unknown) = cost.keys().find(|name| !known.contains(&name.as_str())) {
+    let known = ["owner", "resource", "amount", "unit", "subtype", "onRefused"];
+    // `project` is the earlier name of the owner.
+    let owner = if cost.contains_key("project") && !cost.contains_key("owner") { "project" } else { "owner" };
+    if let Some(unknown) = cost.keys().find(|name| *name != owner && !known.contains(&name.as_str())) {
         return Err(format!("cost has no option `{unknown}`; there are {}", known.join(", ")));
     }
+    let on_refused = match cost.get("onRefused") {
+        None | Some(Json::Null) => None,
+        Some(word) if word == "wait" => Some(OnRefused::Wait),
+        Some(word) if word == "ask" => Some(OnRefused::Ask),
+        Some(_) => return Err("cost.onRefused must be `wait` or `ask`".to_owned()),
+    };
     let cost = Cost {
-        project: text(cost, "project")?,
+        owner: text(cost, owner)?,
         resource: text(cost, "resource")?,
         amount: amount(cost.get("amount"))
             .ok_or("cost.amount must be a number, 0 or more, or its digits in a string, of at most 28 digits")?,
@@ -49,7 +61,7 @@ pub(super) fn from_options(options: &Json, view: &View) -> Result<Option<Cost>, 
     if let Ok(budgets) = view.budgets() {
         (budgets.check)(&cost).map_err(|rejection| rejection.to_string())?;
     }
-    Ok(Some(cost))
+    Ok((Some(cost), on_refused))
 }
 
 fn text(cost: &Document, name: &str) -> Result<String, String> {
@@ -105,8 +117,60 @@ pub(super) fn reserve(
     renewed: bool,
 ) -> Result<Decision<Option<String>>> {
     let Some(cost) = &call.request.cost else { return Ok(Decision::new(None)) };
-    let term = ReservationTerm { earlier: reservation(call), until, renewed };
+    let term = ReservationTerm { earlier: reservation(call), until, renewed, raises: false };
     Ok((view.budgets()?.reserve)(view, ctx, cost, term)?.map(Some))
+}
+
+/// What budgets lack for the cost of a call; empty: nothing. An error is another reason for which they refuse it.
+fn shortfall(view: &View, ctx: &mut Ctx, call: &Call) -> Result<Vec<Shortfall>> {
+    match &call.request.cost {
+        Some(cost) => (view.budgets()?.shortfall)(view, ctx, cost, reservation(call)),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// What budgets lack for the cost of a call whose claim was refused, if it asks for that; empty: it waits.
+pub(super) fn asked_shortfall(view: &View, ctx: &mut Ctx, call: &Call) -> Result<Vec<Shortfall>> {
+    if call.request.on_refused != Some(OnRefused::Ask) {
+        return Ok(Vec::new());
+    }
+    match shortfall(view, ctx, call) {
+        Err(unread @ (Rejection::Unread(_) | Rejection::Torn(_))) => Err(unread),
+        // No approval helps against another reason.
+        lacking => Ok(lacking.unwrap_or_default()),
+    }
+}
+
+/// Lets a call wait for the approval of its cost, with what budgets lack for it.
+pub(super) fn ask(call: &mut Call, lacking: Vec<Shortfall>, refusal: Option<String>, now: Timestamp) {
+    let needs: Vec<String> =
+        lacking.iter().map(|one| format!("{} {} more in the {}", one.amount, one.unit, one.budget)).collect();
+    let name = refusal.or_else(|| call.refusal.take()?.name);
+    let message = format!("needs {}", needs.join(" and "));
+    call.refusal = Some(CallError { name, code: None, message, timestamp: now, by: None });
+    (call.shortfall, call.awaits_approval, call.available_at) = (lacking, true, None);
+}
+
+/// Approves the cost of a call that asks for it: raises the budgets by what they lack now, and reserves it. `None`:
+/// they lack more than the call has shown, so it asks again.
+pub(super) fn approve(view: &View, ctx: &mut Ctx, call: &mut Call) -> Result<Option<Decision<()>>> {
+    let lacking = shortfall(view, ctx, call)?;
+    if !lacking.iter().all(|one| one.is_within(&call.shortfall)) {
+        ask(call, lacking, None, ctx.now);
+        return Ok(None);
+    }
+    let Some(cost) = &call.request.cost else { return Ok(Some(Decision::new(()))) };
+    let until = ctx.now + APPROVED_TERM;
+    let term = ReservationTerm { earlier: reservation(call), until, renewed: false, raises: true };
+    let reserved = (view.budgets()?.reserve)(view, ctx, cost, term)?;
+    let claim = call.claim.get_or_insert_with(|| ClaimState { until: ctx.now, ..ClaimState::default() });
+    claim.reservation = Some(reserved.output.clone());
+    Ok(Some(reserved.map(drop)))
+}
+
+/// Whether the call has the reservation of its approval, which no worker has claimed yet.
+pub(super) fn is_reserved(call: &Call) -> bool {
+    call.claim.as_ref().is_some_and(|claim| claim.attempts == 0 && claim.reservation.is_some())
 }
 
 /// Records why the claim of a call was refused, and lets it wait. `is_orphan`: because its execution does not exist;

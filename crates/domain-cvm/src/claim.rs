@@ -137,15 +137,16 @@ impl Leased for Call {
         !self.is_past_deadline(now) && self.lease().is_some_and(is_available)
     }
 
-    /// Its cost is reserved.
+    /// Its cost is reserved. That of an approved call is reserved already.
     fn claim(
         view: &View,
         ctx: &mut Ctx,
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
     ) -> Result<Decision<ClaimResult<Self>>> {
+        let is_reserved = call_cost::is_reserved(&row.entity);
         let lease = claim.begin(&mut row.entity, ctx.now)?;
-        let reserved = reserve(view, ctx, &mut row.entity, false)?;
+        let reserved = reserve(view, ctx, &mut row.entity, is_reserved)?;
         let claimed = ClaimedCall {
             call: row.entity.id.clone(),
             execution: row.entity.execution_id.clone(),
@@ -171,8 +172,14 @@ impl Leased for Call {
         Key::new(&EXECUTIONS, &self.execution_id)
     }
 
-    fn skip(&mut self, ctx: &Ctx, rejection: &Rejection, is_orphan: bool) -> bool {
-        call_cost::record_refusal(self, rejection, is_orphan, ctx.now)
+    /// A call whose cost was refused waits, or asks for an approval.
+    fn skip(&mut self, view: &View, ctx: &mut Ctx, rejection: &Rejection, is_orphan: bool) -> Result<bool> {
+        let lacking = if is_orphan { Vec::new() } else { call_cost::asked_shortfall(view, ctx, self)? };
+        if lacking.is_empty() {
+            return Ok(call_cost::record_refusal(self, rejection, is_orphan, ctx.now));
+        }
+        call_cost::ask(self, lacking, Some(rejection.code().as_str().to_owned()), ctx.now);
+        Ok(false)
     }
 
     /// A worker that is too late must not spend what its budget no longer has.
@@ -191,7 +198,7 @@ impl Leased for Call {
     }
 }
 
-/// Reserves the cost of a claimed call until its lease ends. `renewed`: by the worker that has the call.
+/// Reserves the cost of a claimed call until its lease ends. `renewed`: it is reserved for this worker already.
 fn reserve(view: &View, ctx: &mut Ctx, call: &mut Call, renewed: bool) -> Result<Decision<Option<String>>> {
     let until = call.available_at.unwrap_or(ctx.now);
     let reserved = call_cost::reserve(view, ctx, call, until, renewed)?;

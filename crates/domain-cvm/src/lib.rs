@@ -82,8 +82,8 @@ pub use answer::{AnswerCall, CompleteCall};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use approval::{Approval, Approve, Reject};
 pub use call::{
-    CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, CallView, ClaimState, Context, Request, Response, TIMER,
-    WaitsFor,
+    CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, CallView, ClaimState, Context, OnRefused, Request, Response,
+    TIMER, WaitsFor,
 };
 pub use call_cost::REFUSAL_DELAY;
 pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, HistoryRow, LogRow, OUTPUTS};

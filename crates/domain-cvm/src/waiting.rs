@@ -162,7 +162,7 @@ fn with_successors(mut reads: ReadSet, view: &View, waiting: &Waiting, call: &Ca
 
 /// Extends `reads` by the call that leaves the queue when `call` is closed.
 fn with_queued(reads: ReadSet, view: &View, head: &ExecutionHead, call: &Call) -> ReadSet {
-    if head.queued_calls == 0 || call.queued || call.awaits_approval || call.kind == TIMER {
+    if head.queued_calls == 0 || call.queued || call.is_unapproved() || call.kind == TIMER {
         return reads;
     }
     with_rows_of(reads.query("queued", next_queued(&head.id)), view, &["queued"])
@@ -255,9 +255,12 @@ fn close(
     let was = |row: &LoadedEntity<Call>, flag: &str| {
         view.get(row.key()).is_some_and(|stored| stored.document.contains_key(flag))
     };
-    let count = |flag: &str| closed.iter().filter(|row| was(row, flag)).count();
-    let (dequeued, unapproved) = (count("queued"), count("awaitsApproval"));
-    let has_place = |row: &LoadedEntity<Call>| !was(row, "queued") && !was(row, "awaitsApproval");
+    let was_queued = |row: &LoadedEntity<Call>| was(row, "queued");
+    // One that awaits the approval of its cost has its place among the open calls.
+    let was_unapproved = |row: &LoadedEntity<Call>| was(row, "awaitsApproval") && !was(row, "shortfall");
+    let dequeued = closed.iter().filter(|row| was_queued(row)).count();
+    let unapproved = closed.iter().filter(|row| was_unapproved(row)).count();
+    let has_place = |row: &LoadedEntity<Call>| !was_queued(row) && !was_unapproved(row);
     let left = closed.iter().filter(|row| row.entity.kind != TIMER && has_place(row)).count();
     for row in &mut closed {
         writes.changes.push(row.update(ctx.now)?);
@@ -554,13 +557,14 @@ pub(super) fn cancel(
         let is_damaged = current.is_err();
         let call: Option<Call> = pass_over_damaged(&key.id, current, writes)?;
         if let Some(document) = view.get(key).map(|row| &row.document).filter(|_| is_damaged && call.is_none()) {
-            let has = |field: &str| document.contains_key(field).into();
-            execution.forget_calls(has("queued"), has("awaitsApproval"));
+            let has = |field: &str| document.contains_key(field);
+            let is_unapproved = has("awaitsApproval") && !has("shortfall");
+            execution.forget_calls(has("queued").into(), is_unapproved.into());
         }
         open.extend(call.filter(|call| call.outcome.is_none()));
     }
     for mut call in open {
-        execution.forget_calls(call.queued.into(), call.awaits_approval.into());
+        execution.forget_calls(call.queued.into(), call.is_unapproved().into());
         call.close(CallOutcome::Cancelled);
         writes.write(view, call, ctx.now)?;
     }

@@ -6,7 +6,7 @@
 //! | `project/` | projects, and their greediness |
 //! | `machine/` | intelligent machines, and the choice of their type |
 //! | `checkpoint/` | the tree of checkpoints, and their verification by workers |
-//! | `budget/` | budgets and reservations: the rule is a part of each commit |
+//! | `budget/` | budgets of projects and of any other owner, and reservations: the rule is a part of each commit |
 //! | `usage/` | uses of resources, exchange rates, and removal of old rows |
 //! | `hub/` | hubs, their checkpoints, and experiments with them |
 //! | `queries/` | the views over usage and machines, also as PostgreSQL keeps them |

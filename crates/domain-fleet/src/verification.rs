@@ -8,7 +8,7 @@ use runstate_core::prelude::*;
 use runstate_core::schema::{Accumulator, Aggregate, parse_decimal};
 use rust_decimal::Decimal;
 
-use super::budget::{ReservationStatus, ResourceBudget, ResourceReservation};
+use super::budget::{ReservationStatus, ResourceBudget, ResourceReservation, owner_uuid};
 use super::checkpoint::{Checkpoint, CheckpointPath, QueuedVerification};
 use super::usage::ResourceUsage;
 
@@ -82,6 +82,10 @@ impl DomainQuery for InspectBudget {
         let (start, end) = budget.budget_period.days(budget.period_start);
         if (start, end) != (budget.period_start, budget.period_end) {
             problems.push(format!("its period should be {start} to {end}"));
+        }
+        // An older budget has none.
+        if !budget.owner.is_empty() && owner_uuid(&budget.owner) != budget.project_uuid {
+            problems.push(format!("its `project_uuid` should be that of its owner `{}`", budget.owner));
         }
         let id = ResourceBudget::id_of(&budget.project_uuid, budget.resource_type, budget.budget_period, start);
         if self.id != id {

@@ -1,5 +1,6 @@
-// `runstate/fleet`: the types of `rs.fleet`. Those that other domains share are in `runstate/types`.
+// `runstate/fleet`: the types of `rs.fleet` and `rs.budgets`. Those that other domains share are in `runstate/types`.
 
+export type { Budgets } from "../budgets.js";
 export type {
   AdoptedHub, Arm, ArmData, Better, BudgetAccount, BudgetAccountPage, BudgetEvent, BudgetEventKind, BudgetEventPage,
   BudgetPeriod, BudgetPlan, BudgetSummary, Checkpoint, CheckpointPage, CheckpointSummary, CheckpointTrigger,

@@ -49,7 +49,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
             r#"{"resource_type":1,"resource_subtype":1} {}"#,
             r#"{"recorded_at":1} {}"#,
         ],
-        added: &[r#"{"budgets":1} {}"#],
+        added: &[r#"{"owner":1} {}"#, r#"{"budgets":1} {}"#],
     },
     ExpectedIndexes {
         collection: "resource_budgets",
@@ -58,7 +58,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
             r#"{"project_uuid":1,"period_start":1,"period_end":1} {}"#,
             r#"{"period_end":1} {}"#,
         ],
-        added: &[r#"{"roll_at":1} {}"#, r#"{"updated_at":1} {}"#],
+        added: &[r#"{"owner":1} {}"#, r#"{"roll_at":1} {}"#, r#"{"updated_at":1} {}"#],
     },
     ExpectedIndexes { collection: "hub_instances", schema: &[r#"{"status":1} {}"#, r#"{"type":1} {}"#], added: &[] },
     ExpectedIndexes {
@@ -90,7 +90,11 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
     ExpectedIndexes {
         collection: "budget_accounts",
         schema: &[],
-        added: &[r#"{"project_uuid":1,"resource_type":1} {"unique":true}"#, r#"{"updated_at":1} {}"#],
+        added: &[
+            r#"{"project_uuid":1,"resource_type":1} {"unique":true}"#,
+            r#"{"owner":1} {}"#,
+            r#"{"updated_at":1} {}"#,
+        ],
     },
     ExpectedIndexes {
         collection: "budget_reservations",
@@ -98,6 +102,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         added: &[
             r#"{"state":1,"expires_at":1} {}"#,
             r#"{"project_uuid":1,"expires_at":1} {}"#,
+            r#"{"owner":1} {}"#,
             r#"{"resource_type":1} {}"#,
             r#"{"budgets":1} {}"#,
             r#"{"ended_at":1} {"expireAfterSeconds":2592000}"#,
@@ -108,6 +113,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         schema: &[],
         added: &[
             r#"{"project_uuid":1,"at":-1} {}"#,
+            r#"{"owner":1} {}"#,
             r#"{"budget_uuid":1} {}"#,
             r#"{"kind":1} {}"#,
             r#"{"at":-1} {}"#,

@@ -230,7 +230,7 @@ fn a_daily_job_refreshes_the_views_and_records_it() {
             engine.call(name, documents(json!([parameters])).remove(0)).await.unwrap()
         };
         call("fleet.project.create", json!({"name": "p", "id": uuid(0, 0), "greediness": "0.5"})).await;
-        let used = json!({"projectUuid": uuid(0, 0), "resourceType": "api_calls", "amount": "3", "unit": "calls"});
+        let used = json!({"owner": uuid(0, 0), "resourceType": "api_calls", "amount": "3", "unit": "calls"});
         call("fleet.usage.record", used.clone()).await;
         let next = Date::of(host.clock.now()).start() + Millis::days(1) + Millis::minutes(60);
         host.clock.set(next + Millis(-1));

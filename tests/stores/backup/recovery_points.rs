@@ -48,7 +48,7 @@ async fn write(folder: &Path) {
     let write = async {
         call(&engine, "project.create", json!({"name": "p", "id": PROJECT, "greediness": "0.5"})).await;
         let budget = json!({
-            "projectUuid": PROJECT, "resourceType": "api_calls", "budgetPeriod": "total", "allocatedAmount": "1000000",
+            "owner": PROJECT, "resourceType": "api_calls", "budgetPeriod": "total", "allocatedAmount": "1000000",
             "unit": "calls",
         });
         call(&engine, "budget.create", budget).await;
@@ -60,8 +60,7 @@ async fn write(folder: &Path) {
             parent = call(&engine, "checkpoint.create", checkpoint).await;
             println!("ack checkpoints {} {}", parent["id"].as_str().unwrap(), engine.now().as_millis());
             for _ in 0..5 {
-                let usage =
-                    json!({"projectUuid": PROJECT, "resourceType": "api_calls", "amount": "1", "unit": "calls"});
+                let usage = json!({"owner": PROJECT, "resourceType": "api_calls", "amount": "1", "unit": "calls"});
                 let recorded = call(&engine, "usage.record", usage).await;
                 println!("ack resource_usage {} {}", recorded["id"].as_str().unwrap(), engine.now().as_millis());
             }

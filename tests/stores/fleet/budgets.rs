@@ -171,7 +171,7 @@ fn periods_roll_once_even_if_the_clock_jumps_a_month() {
     scene.budget("daily", "10");
     scene.budget("monthly", "50");
     let once = json!({
-        "projectUuid": PROJECT, "resourceType": "time", "budgetPeriod": "daily", "allocatedAmount": "5", "unit": "hours",
+        "owner": PROJECT, "resourceType": "time", "budgetPeriod": "daily", "allocatedAmount": "5", "unit": "hours",
         "once": true,
     });
     scene.ok("budget.create", once);
@@ -187,7 +187,7 @@ fn periods_roll_once_even_if_the_clock_jumps_a_month() {
     assert_eq!(starts.len(), expected.len());
     assert!(expected.iter().all(|one| starts.iter().any(|start| start == one)), "{starts:?}");
     // The day without a next one has no budget, so its resource is not bound.
-    let hours = json!({"projectUuid": PROJECT, "resourceType": "time", "amount": "99", "unit": "hours"});
+    let hours = json!({"owner": PROJECT, "resourceType": "time", "amount": "99", "unit": "hours"});
     assert_eq!(scene.ok("usage.record", hours)["budgets"], json!([]));
     assert!(scene.after(Millis(0)).is_empty());
     scene.verify();
@@ -196,10 +196,10 @@ fn periods_roll_once_even_if_the_clock_jumps_a_month() {
 #[test]
 fn a_resource_without_budgets_is_not_bound() {
     let scene = FleetScene::new();
-    let calls = json!({"projectUuid": PROJECT, "resourceType": "api_calls", "amount": "1000000", "unit": "calls"});
+    let calls = json!({"owner": PROJECT, "resourceType": "api_calls", "amount": "1000000", "unit": "calls"});
     assert_eq!(scene.ok("usage.record", calls.clone())["budgets"], json!([]));
     let budget = json!({
-        "projectUuid": PROJECT, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": "5", "unit": "calls",
+        "owner": PROJECT, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": "5", "unit": "calls",
     });
     let budget = text(&scene.ok("budget.create", budget)["id"]);
     assert_eq!(scene.code("usage.record", calls), "budget_exceeded");
@@ -218,7 +218,7 @@ fn budgets_reject_bad_input_with_a_code() {
     };
     let budget = |period: &str, start: &str, unit: &str| {
         json!({
-            "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": "1",
+            "owner": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": "1",
             "unit": unit, "periodStart": start,
         })
     };
@@ -231,7 +231,7 @@ fn budgets_reject_bad_input_with_a_code() {
         ("usage.record", with("unit", json!("minutes")), "invalid"),
         ("usage.record", with("unit", json!("USD")), "unit_mismatch"),
         ("budget.reserve", with("unit", json!("calls")), "invalid"),
-        ("usage.record", with("projectUuid", json!(UNKNOWN)), "not_found"),
+        ("usage.record", with("owner", json!(UNKNOWN)), "not_found"),
         ("usage.record", with("machineUuid", json!(UNKNOWN)), "not_found"),
         ("usage.record", with("resourceSubtype", json!("x".repeat(51))), "invalid"),
         ("budget.create", budget("weekly", "2024-01-16", "CAD"), "period_overlap"),
@@ -252,7 +252,7 @@ fn budgets_reject_bad_input_with_a_code() {
 #[test]
 fn costs_are_normalised_by_the_rate_of_the_day() {
     let scene = FleetScene::new();
-    let dollars = json!({"projectUuid": PROJECT, "resourceType": "money", "amount": "2.5", "unit": "USD"});
+    let dollars = json!({"owner": PROJECT, "resourceType": "money", "amount": "2.5", "unit": "USD"});
     assert_eq!(scene.code("usage.record", dollars.clone()), "no_exchange_rate");
     scene.ok("exchangeRate.set", json!({"currency": "USD", "priceCad": "1.35123", "validFrom": "2024-01-01"}));
     scene.ok("exchangeRate.set", json!({"currency": "USD", "priceCad": "1.5", "validFrom": "2024-01-21"}));
@@ -291,7 +291,7 @@ fn verification_finds_amounts_that_do_not_agree() {
 /// Creates a daily budget of a day, and returns its id.
 fn budget_of_day(scene: &FleetScene, day: &str, allocated: &str, once: bool) -> String {
     let budget = json!({
-        "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": "daily", "allocatedAmount": allocated,
+        "owner": PROJECT, "resourceType": "money", "budgetPeriod": "daily", "allocatedAmount": allocated,
         "unit": "CAD", "periodStart": day, "once": once,
     });
     text(&scene.ok("budget.create", budget)["id"])
@@ -413,5 +413,55 @@ fn a_cost_beyond_its_column_is_recorded_without_dollars() {
     for (amount, cost) in [("999999.9999", json!("999999.9999")), ("1000000", json!(null))] {
         let recorded = scene.ok("usage.record", money(amount));
         assert_eq!(recorded["costCad"], cost, "{amount}");
+    }
+}
+
+/// The parameters of a budget of calls of an owner.
+fn calls_of(owner: &str, allocated: &str) -> serde_json::Value {
+    json!({
+        "owner": owner, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": allocated, "unit": "calls",
+    })
+}
+
+#[test]
+fn any_id_may_own_budgets_without_a_project() {
+    let scene = FleetScene::with_store(std::sync::Arc::new(runstate::store::Memory::new()));
+    let owners = ["team-a", "Täm/ä", UNKNOWN];
+    for owner in owners {
+        let calls =
+            |amount: &str| json!({"owner": owner, "resourceType": "api_calls", "amount": amount, "unit": "calls"});
+        for command in ["usage.record", "budget.reserve"] {
+            assert_eq!(scene.code(command, calls("1")), "not_found", "{owner} has no budget yet");
+        }
+        let budget = text(&scene.ok("budget.create", calls_of(owner, "5"))["id"]);
+        let reserved = scene.ok("budget.reserve", calls("3"));
+        scene.ok("usage.record", calls("2"));
+        assert_eq!(scene.code("usage.record", calls("1")), "budget_exceeded");
+        scene.ok("reservation.commit", json!({"id": reserved["id"], "actual": "1"}));
+        assert_eq!(scene.amounts(&budget), ["5", "3", "0", "0"], "{owner}");
+        let money = json!({"owner": owner, "resourceType": "money", "amount": "1", "unit": "CAD"});
+        assert_eq!(scene.code("usage.record", money), "not_found", "{owner} has no budget of money");
+    }
+    for list in ["budget.list", "budgetAccount.list", "budgetEvent.list", "reservation.list", "usage.list"] {
+        for owner in owners {
+            let rows = scene.items(list, json!({"owner": owner}));
+            assert!(!rows.is_empty() && rows.iter().all(|row| row["owner"] == owner), "{list} {owner}");
+        }
+    }
+    // The next day has a budget too: an owner does not end as a project does.
+    scene.after(DAY);
+    scene.after(DAY);
+    assert_eq!(scene.items("budget.list", json!({"owner": "team-a"})).len(), 3);
+    scene.verify();
+}
+
+#[test]
+fn a_project_is_the_owner_with_its_id() {
+    let scene = FleetScene::new();
+    scene.budget("total", "10");
+    let of_owner = scene.items("budget.list", json!({"owner": PROJECT}));
+    assert_eq!((of_owner.len(), &of_owner[0]["projectUuid"]), (1, &json!(PROJECT)));
+    for owner in ["", "a\nb", &"x".repeat(201)] {
+        assert_eq!(scene.code("budget.create", calls_of(owner, "1")), "invalid", "{owner:?}");
     }
 }

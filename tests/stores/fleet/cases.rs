@@ -47,7 +47,7 @@ pub async fn create_budgets(engine: &Engine, records: usize) -> Vec<Json> {
     for (period, spare) in [("monthly", 0), ("total", 1)] {
         let allocated = format!("{}.{:06}", 0, admitted(records) + spare);
         let budget = json!({
-            "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": allocated,
+            "owner": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": allocated,
             "unit": "CAD",
         });
         budgets.push(call(engine, "budget.create", budget).await.unwrap()["id"].clone());
@@ -60,7 +60,7 @@ pub async fn create_budgets(engine: &Engine, records: usize) -> Vec<Json> {
 pub async fn record_all(engine: &Engine, client: usize, clients: usize, records: usize) -> usize {
     let record = |n: usize| {
         let engine = engine.clone();
-        let amount = json!({"projectUuid": PROJECT, "resourceType": "money", "amount": "0.000001", "unit": "CAD"});
+        let amount = json!({"owner": PROJECT, "resourceType": "money", "amount": "0.000001", "unit": "CAD"});
         tokio::spawn(async move {
             if !n.is_multiple_of(3) {
                 return call(&engine, "usage.record", amount).await.map(|_| true);
@@ -122,7 +122,7 @@ pub async fn records_at_once_never_overspend(open: &StoreOpener<'_>, clients: us
 
 /// The source of a program that makes `calls` calls at once, each of which costs 1 CAD.
 fn priced_calls(calls: usize) -> String {
-    let cost = format!(r#"{{ project: "{PROJECT}", resource: "money", amount: 1, unit: "CAD" }}"#);
+    let cost = format!(r#"{{ owner: "{PROJECT}", resource: "money", amount: 1, unit: "CAD" }}"#);
     format!(r#"CC.all(Array.from({{ length: {calls} }}, () => ({{ tool: "draw", cost: {cost} }})))"#)
 }
 
@@ -143,7 +143,7 @@ pub async fn calls_at_once_never_overspend(open: &StoreOpener<'_>, calls: usize)
     let engine = &engines[0];
     call(engine, "project.create", json!({"name": "p", "greediness": "0.5", "id": PROJECT})).await.unwrap();
     let budget = json!({
-        "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": "total",
+        "owner": PROJECT, "resourceType": "money", "budgetPeriod": "total",
         "allocatedAmount": (calls / 2).to_string(), "unit": "CAD",
     });
     let budget = call(engine, "budget.create", budget).await.unwrap()["id"].clone();

@@ -91,7 +91,7 @@ impl CostScene {
 
 /// A question of the tool `draw` with this cost.
 pub fn draw(amount: &str) -> String {
-    format!(r#"tool: "draw", cost: {{ project: "{PROJECT}", resource: "money", amount: {amount}, unit: "CAD" }}, "#)
+    format!(r#"tool: "draw", cost: {{ owner: "{PROJECT}", resource: "money", amount: {amount}, unit: "CAD" }}, "#)
 }
 
 pub fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
@@ -548,11 +548,13 @@ fn an_invalid_cost_is_an_error_of_the_program() {
     for cost in [
         "0.05",
         "{}",
-        r#"{ project: "p", resource: "money", amount: "x", unit: "CAD" }"#,
-        r#"{ project: "p", resource: "money", amount: -1, unit: "CAD" }"#,
-        r#"{ project: "p", resource: "money", amount: 1, unit: "hours" }"#,
-        r#"{ project: "p", resource: "gold", amount: 1, unit: "CAD" }"#,
-        r#"{ project: "p", resource: "money", amount: 1, unit: "CAD", per: "call" }"#,
+        r#"{ owner: "p", resource: "money", amount: "x", unit: "CAD" }"#,
+        r#"{ owner: "p", resource: "money", amount: -1, unit: "CAD" }"#,
+        r#"{ owner: "p", resource: "money", amount: 1, unit: "hours" }"#,
+        r#"{ owner: "p", resource: "gold", amount: 1, unit: "CAD" }"#,
+        r#"{ owner: "p", resource: "money", amount: 1, unit: "CAD", per: "call" }"#,
+        r#"{ owner: "p", project: "p", resource: "money", amount: 1, unit: "CAD" }"#,
+        r#"{ owner: "p", resource: "money", amount: 1, unit: "CAD", onRefused: "fail" }"#,
         r#"{ project: "p", resource: "money", amount: 1e308, unit: "CAD" }"#,
     ] {
         scene.start_source(
@@ -599,14 +601,8 @@ impl Command for WriteNote {
     type Output = String;
 
     fn cost(&self, _: &View) -> Option<Cost> {
-        let (project, amount) = (PROJECT.to_owned(), self.amount.to_owned());
-        Some(Cost {
-            project,
-            resource: "api_calls".into(),
-            amount,
-            unit: "calls".into(),
-            subtype: Some("notes".into()),
-        })
+        let (owner, amount) = (PROJECT.to_owned(), self.amount.to_owned());
+        Some(Cost { owner, resource: "api_calls".into(), amount, unit: "calls".into(), subtype: Some("notes".into()) })
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
@@ -626,7 +622,7 @@ fn a_command_of_any_domain_may_have_a_cost() {
     let fleet = FleetScene::with_domains(Arc::new(Memory::new()), &[&PRICED, &fleet::DOMAIN]);
     fleet.create_project();
     let budget = fleet.ok("budget.create", json!({
-        "projectUuid": PROJECT, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": "3", "unit": "calls",
+        "owner": PROJECT, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": "3", "unit": "calls",
     }));
     let budget = text(&budget["id"]);
     let write = |title, amount| block_on(fleet.engine.execute(&WriteNote { title, amount }));
@@ -668,4 +664,30 @@ fn the_reservations_of_a_cancelled_group_end_with_their_leases() {
     assert_eq!(scene.amounts(&budget), ["0", "80", "0"]);
     scene.fleet.after(LEASE);
     assert_eq!((scene.amounts(&budget), scene.active().len()), (amounts_of("0", "0", "0"), 0));
+}
+
+#[test]
+fn a_call_may_cost_the_budget_of_any_owner() {
+    let scene = CostScene::new();
+    let budget = scene.fleet.ok(
+        "budget.create",
+        json!({
+            "owner": "team-a", "resourceType": "money", "budgetPeriod": "total", "allocatedAmount": "1", "unit": "CAD",
+        }),
+    );
+    let budget = text(&budget["id"]);
+    // The second call names the owner as programs did before.
+    for (run, name) in [("new", "owner"), ("earlier", "project")] {
+        let calls = draw("0.4").replace(&format!(r#"owner: "{PROJECT}""#), &format!(r#"{name}: "team-a""#));
+        scene.start_source(run, &format!("console.log(CC.all([{{ {calls} }}]).join())"));
+        let work = scene.claimed();
+        assert_eq!(work.call.cost.as_ref().unwrap().owner, "team-a");
+        scene.complete(&work, "a");
+    }
+    assert_eq!(scene.amounts(&budget), ["0.8", "0", "0"]);
+    let unknown = draw("0.4").replace(PROJECT, "team-b");
+    scene.start_source("unknown", &format!("console.log(CC.all([{{ {unknown} }}]).join())"));
+    assert_eq!(scene.claim(), None);
+    let refusal = block_on(scene.cvm.show("unknown")).unwrap().calls.remove(0).refusal.unwrap();
+    insta::assert_snapshot!(refusal.message, @"owner `team-b` does not exist; it is not a project, and has no budget of money");
 }

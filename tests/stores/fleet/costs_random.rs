@@ -55,7 +55,7 @@ impl CostProcess {
         let scene = CostScene::with_store(store.clone());
         let budget = |(resource, unit): (&str, &str)| {
             let budget = json!({
-                "projectUuid": PROJECT, "resourceType": resource, "budgetPeriod": "total", "allocatedAmount": "4",
+                "owner": PROJECT, "resourceType": resource, "budgetPeriod": "total", "allocatedAmount": "4",
                 "unit": unit,
             });
             (text(&scene.fleet.ok("budget.create", budget)["id"]), 0)
@@ -104,7 +104,7 @@ impl CostProcess {
             let amount = (1 + ids.below(9)) as f64 / 4.0;
             let deadline = if ids.below(3) == 0 { "timeoutMs: 50000, default: 1" } else { "" };
             format!(
-                r#"{{ tool: "draw", cost: {{ project: "{PROJECT}", resource: "{resource}", amount: {amount}, unit: "{unit}" }}, {deadline} }}"#
+                r#"{{ tool: "draw", cost: {{ owner: "{PROJECT}", resource: "{resource}", amount: {amount}, unit: "{unit}" }}, {deadline} }}"#
             )
         };
         let calls: Vec<String> = (0..=self.ids.below(4)).map(|_| call(&self.ids)).collect();

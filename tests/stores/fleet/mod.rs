@@ -1,5 +1,6 @@
 //! The domain `fleet` from the outside: its operations by their names.
 
+mod asking;
 mod budgets;
 mod cases;
 mod checkpoints;

@@ -69,7 +69,7 @@ impl FleetScene {
     /// Creates a budget of money in CAD, and returns its id.
     pub fn budget(&self, period: &str, allocated: &str) -> String {
         let budget = json!({
-            "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": allocated,
+            "owner": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": allocated,
             "unit": "CAD",
         });
         text(&self.ok("budget.create", budget)["id"])
@@ -102,7 +102,7 @@ pub fn text(value: &Json) -> String {
 
 /// The parameters of a reservation of this amount in CAD.
 pub fn money(amount: &str) -> Json {
-    json!({"projectUuid": PROJECT, "resourceType": "money", "amount": amount, "unit": "CAD"})
+    json!({"owner": PROJECT, "resourceType": "money", "amount": amount, "unit": "CAD"})
 }
 
 /// The parameters of a machine of this type that reserves 1 CAD.

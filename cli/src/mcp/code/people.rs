@@ -5,7 +5,7 @@ use rmcp::RoleServer;
 use rmcp::model::{ClientResult, ElicitRequest, ElicitResult, ElicitationAction, ServerRequest};
 use rmcp::service::Peer;
 use runstate::client::Answer;
-use runstate::domain::cvm::{Approve, CallView, Reject, WaitsFor};
+use runstate::domain::cvm::{Approve, COGNITIVE, CallView, Reject, WaitsFor};
 use runstate::engine::Error;
 use runstate::lease::shorten_message;
 use serde_json::{Value as Json, json};
@@ -34,7 +34,7 @@ pub fn has_forms(peer: &Peer<RoleServer>) -> bool {
 /// Whether a form can ask about this call.
 pub fn can_ask(call: &CallView) -> bool {
     match call.waits_for {
-        Some(WaitsFor::Approval) => call.args.to_string().len() <= ARGUMENT_BYTES,
+        Some(WaitsFor::Approval) => call.args.to_string().len() + call.prompt.len() <= ARGUMENT_BYTES,
         Some(WaitsFor::Person) => call.prompt.len() <= ARGUMENT_BYTES,
         _ => false,
     }
@@ -79,7 +79,9 @@ async fn show(peer: &Peer<RoleServer>, message: &str, form: &Json) -> Option<Eli
 
 fn approval_form(call: &CallView) -> (String, Json) {
     let CallView { kind, args, line, execution_id, .. } = call;
-    let message = format!("May the script {execution_id:?} call {kind} (line {line})?\n{args:#}");
+    let needs = call.needs().map(|needs| format!(" It {needs}.")).unwrap_or_default();
+    let request = if kind == COGNITIVE { call.prompt.clone() } else { format!("{args:#}") };
+    let message = format!("May the script {execution_id:?} call {kind} (line {line})?{needs}\n{request}");
     let form = json!({
         "type": "object",
         "properties": {

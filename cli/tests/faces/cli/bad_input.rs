@@ -18,7 +18,7 @@ fn another_spelling_of_a_command_names_it() {
     let scene = CliFixture::new();
     for (typed, command) in [
         ("execution list", "apps execution list"),
-        ("--store file:x budget create p", "fleet budget create"),
+        ("--store file:x fleet budget create p", "budget create"),
         ("session list", "sessions list"),
         ("task add s", "sessions task add"),
         ("cvm claim --kinds cc", "runs claim"),

@@ -388,15 +388,11 @@ fn the_examples_come_to_their_end_with_their_answers() {
 #[test]
 fn the_budgeted_example_waits_until_its_budget_is_raised() {
     let scene = CliFixture::new();
-    let project =
-        scene.run(&["fleet", "project", "create", "demo", "--greediness", "0.5", "--json"]).expect_exit(0).json();
-    let project = project["id"].as_str().unwrap().to_owned();
-    let of_project = [project.as_str(), "--resource-type", "money", "--budget-period", "total", "--unit", "USD"];
-    let create = [&["fleet", "budget", "create"], &of_project[..], &["--allocated-amount", "0.1", "--json"]].concat();
+    let of_team = ["team-a", "--resource-type", "money", "--budget-period", "total", "--unit", "USD"];
+    let create = [&["budget", "create"], &of_team[..], &["--allocated-amount", "0.1", "--json"]].concat();
     let budget = scene.run(&create).expect_exit(0).json()["id"].as_str().unwrap().to_owned();
     let example = format!("{}/../examples/budgeted.ts", env!("CARGO_MANIFEST_DIR"));
-    let input = format!(r#"{{"project": "{project}"}}"#);
-    scene.run(&["run", &example, "--id", "b", "--input", &input]).expect_exit(3);
+    scene.run(&["run", &example, "--id", "b", "--input", r#"{"owner": "team-a"}"#]).expect_exit(3);
     let _worker = scene.spawn_running(&["work", "--kind", "cc", "--exec", "echo short"], Stdio::null());
     let open_calls = || scene.run(&["calls", "b", "--open", "--json"]).expect_exit(0).values();
     wait_until("a call waits for the budget", || open_calls().iter().any(|call| !call["refusal"].is_null()));
@@ -408,11 +404,37 @@ fn the_budgeted_example_waits_until_its_budget_is_raised() {
     {
         assert!(scene.run(&command).text().contains(words), "{command:?}");
     }
-    scene.run(&["fleet", "budget", "change", &budget, "--allocated-amount", "1"]).expect_exit(0);
+    scene.run(&["budget", "change", &budget, "--allocated-amount", "1"]).expect_exit(0);
     wait_until("the worker gets the last call", || scene.status("b") == "complete");
-    let shown = scene.run(&["fleet", "budget", "show", &budget, "--json"]).expect_exit(0).json();
+    let shown = scene.run(&["budget", "show", &budget, "--json"]).expect_exit(0).json();
     assert_eq!((&shown["usedAmount"], &shown["reservedAmount"]), (&"0.15".into(), &"0".into()));
     assert!(scene.run(&["output", "b"]).expect_exit(0).out.contains("3. short"));
+}
+
+#[test]
+fn a_cost_that_asks_is_shown_and_approved() {
+    let source = r#"
+        const cost = { owner: "team-a", resource: "money", amount: 5, unit: "CAD", onRefused: "ask" };
+        console.log(call("draw", {}, { cost }));
+    "#;
+    let scene = CliFixture::with("draws", source);
+    let budget = ["team-a", "--resource-type", "money", "--budget-period", "total", "--unit", "CAD"];
+    scene.run(&[&["budget", "create"], &budget[..], &["--allocated-amount", "3"]].concat()).expect_exit(0);
+    scene.run(&["start", "draws", "--id", "d"]).expect_exit(3);
+    let work = || scene.run(&["work", "--kind", "draw", "--drain", "--exec", "echo drawn"]).expect_exit(0);
+    work();
+    let needs = "needs 2 CAD more in the total budget of money";
+    for command in [&["questions"][..], &["resume", "d"], &["show", "d"], &[]] {
+        let shown = scene.run(command).text();
+        assert!(shown.contains(needs), "{command:?}: {shown}");
+    }
+    let calls = scene.run(&["calls", "--awaits-approval", "--json"]).expect_exit(0).values();
+    let call = calls[0]["id"].as_str().unwrap();
+    scene.run(&["approve", "d", "--call", call, "--by", "ann"]).expect_exit(0);
+    let raised = scene.run(&["budget", "list", "--owner", "team-a", "--json"]).expect_exit(0).values();
+    assert_eq!((&raised[0]["allocatedAmount"], &raised[0]["reservedAmount"]), (&"5".into(), &"5".into()));
+    work();
+    assert_eq!(scene.run(&["output", "d"]).expect_exit(0).out, "drawn\n");
 }
 
 #[test]

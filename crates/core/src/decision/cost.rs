@@ -6,13 +6,13 @@ use runstate_value::time::Timestamp;
 
 use super::{Ctx, Decision, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
-use crate::schema::{Fields, Wire};
+use crate::schema::{Fields, Wire, parse_decimal};
 
-/// An amount of a resource that something costs. The budgets of the project for the resource have it, or it is refused.
+/// An amount of a resource that something costs. The budgets of the owner for the resource have it, or it is refused.
 #[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct Cost {
-    /// The id of the project.
-    pub project: String,
+    /// The id of the owner of the budgets: that of a project, or any other one.
+    pub owner: String,
     /// The resource: `money`.
     pub resource: String,
     /// The amount, a decimal number in text: `0.05`. It is rounded to six digits after the point.
@@ -21,6 +21,26 @@ pub struct Cost {
     pub unit: String,
     /// The part of the resource, such as `claude_api`.
     pub subtype: Option<String>,
+}
+
+/// What a budget lacks for a cost.
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
+pub struct Shortfall {
+    /// The budget in words: `daily budget of money`.
+    pub budget: String,
+    /// The amount, a decimal number in text.
+    pub amount: String,
+    /// The unit of the amount: `USD`.
+    pub unit: String,
+}
+
+impl Shortfall {
+    /// Whether one of `shown` says that this budget lacks as much, or more.
+    pub fn is_within(&self, shown: &[Self]) -> bool {
+        let amount = |one: &Self| parse_decimal(&one.amount);
+        let covers = |one: &Self| one.budget == self.budget && one.unit == self.unit && amount(one) >= amount(self);
+        amount(self).is_some() && shown.iter().any(covers)
+    }
 }
 
 /// A time-limited reservation of a cost.
@@ -32,6 +52,8 @@ pub struct ReservationTerm<'a> {
     /// nothing more is reserved. Otherwise other work begins, and an open one is given back: who has it may still
     /// commit what was spent.
     pub renewed: bool,
+    /// Whether a budget that lacks the cost is raised by what it lacks.
+    pub raises: bool,
     /// When it is given back, unless it is settled, released or extended before.
     pub until: Timestamp,
 }
@@ -50,6 +72,9 @@ pub struct BudgetPort {
     pub reads: fn(&View, &Cost) -> ReadSet,
     /// Reserves a cost. The output is the id of the reservation.
     pub reserve: fn(&View, &mut Ctx, &Cost, ReservationTerm<'_>) -> BudgetDecision<String>,
+    /// What the budgets lack to reserve a cost, after the earlier reservation is given back; empty: nothing. It is
+    /// rejected if they refuse the cost for another reason.
+    pub shortfall: fn(&View, &mut Ctx, &Cost, Option<&str>) -> Result<Vec<Shortfall>, Rejection>,
     /// Records the cost for which the reservation was made, even if it is more than was reserved, and even if the
     /// reservation has ended. `true`: its work has failed.
     pub settle: fn(&View, &mut Ctx, &str, &Cost, bool) -> BudgetDecision,

@@ -183,7 +183,7 @@ impl<L: Leased> Claim<L> {
 /// after it, to read their documents at once.
 fn pass_over<'a, L: Leased>(
     view: &View,
-    ctx: &Ctx,
+    ctx: &mut Ctx,
     mut row: LoadedEntity<L>,
     rejection: &Rejection,
     next: impl Iterator<Item = &'a L>,
@@ -191,7 +191,7 @@ fn pass_over<'a, L: Leased>(
     let document = row.entity.document();
     view.require(next.map(Leased::document).chain([document.clone()]))?;
     let is_orphan = view.get(&document).is_none();
-    if row.entity.skip(ctx, rejection, is_orphan) { Ok(row.delete()) } else { row.update(ctx.now) }
+    if row.entity.skip(view, ctx, rejection, is_orphan)? { Ok(row.delete()) } else { row.update(ctx.now) }
 }
 
 /// The result of a claim, by default of none. The ledger keeps the claim alone: a repeat reads the work.

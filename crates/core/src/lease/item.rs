@@ -155,7 +155,7 @@ pub trait Leased: Entity + MaybeSync {
 
     /// Lets the item wait, because its claim was rejected. `is_orphan`: its document does not exist. Returns whether it
     /// is to be removed.
-    fn skip(&mut self, ctx: &Ctx, rejection: &Rejection, is_orphan: bool) -> bool;
+    fn skip(&mut self, view: &View, ctx: &mut Ctx, rejection: &Rejection, is_orphan: bool) -> Result<bool, Rejection>;
 
     /// Stores an item with a new lease, and what changes with it.
     fn extend(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {

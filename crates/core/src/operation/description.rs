@@ -14,7 +14,7 @@ use crate::schema::{Collection, Field, Kind};
 pub struct Description {
     /// Its documentation, in Markdown: the first paragraph is one sentence.
     pub documentation: &'static str,
-    /// The words of its command line, without the program's name: `fleet budget list`.
+    /// The words of its command line, without the program's name: `fleet project list`.
     pub command_line: String,
     /// The schema of its parameters.
     pub parameters: Schema,
@@ -74,9 +74,24 @@ impl Description {
 /// The words of domains whose names are those of stored collections.
 const DOMAIN_WORDS: [(&str, &str); 2] = [("cvm", "runs"), ("orchestration", "sessions")];
 
-/// The domain and the other words of a name: `fleet budget list` of `fleet.budget.list`, `runs call` of `cvm.call`. A
-/// noun that its domain says already is left out: `sessions task add`, but `sessions list`.
+/// The words of nouns that people look for without their domain.
+const NOUN_WORDS: [(&str, &[&str]); 6] = [
+    ("fleet.budget.", &["budget"]),
+    ("fleet.budgetAccount.", &["budget", "account"]),
+    ("fleet.budgetEvent.", &["budget", "event"]),
+    ("fleet.exchangeRate.", &["budget", "exchange-rate"]),
+    ("fleet.reservation.", &["budget", "reservation"]),
+    ("fleet.usage.", &["budget", "usage"]),
+];
+
+/// The domain and the other words of a name: `fleet project list` of `fleet.project.list`, `runs call` of `cvm.call`. A
+/// noun that its domain says already is left out: `sessions task add`, but `sessions list`. Budgets are a domain of
+/// their own here: `budget list` of `fleet.budget.list`.
 fn default_command_line(name: &str) -> String {
+    let of_noun = NOUN_WORDS.iter().find_map(|(noun, words)| Some((words, name.strip_prefix(noun)?)));
+    if let Some((words, verb)) = of_noun {
+        return format!("{} {}", words.join(" "), kebab_case(verb));
+    }
     let mut words: Vec<String> = name.split('.').map(kebab_case).collect();
     if let Some((_, word)) = DOMAIN_WORDS.iter().find(|(domain, _)| *domain == words[0]) {
         words[0] = (*word).to_owned();
@@ -137,7 +152,10 @@ mod tests {
     #[test]
     fn a_command_line_begins_with_its_domain_and_does_not_repeat_it() {
         let lines = [
-            "fleet.exchangeRate.set",
+            "fleet.machineType.choose",
+            "fleet.budget.create",
+            "fleet.budgetEvent.list",
+            "fleet.usage.record",
             "orchestration.session.nextDue",
             "orchestration.task.add",
             "apps.app.list",
@@ -148,7 +166,10 @@ mod tests {
         assert_eq!(
             lines.map(default_command_line),
             [
-                "fleet exchange-rate set",
+                "fleet machine-type choose",
+                "budget create",
+                "budget event list",
+                "budget usage record",
                 "sessions next-due",
                 "sessions task add",
                 "apps list",

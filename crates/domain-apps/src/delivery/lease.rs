@@ -95,13 +95,13 @@ impl Leased for Delivery {
     }
 
     /// Without an active subscription it is a dead letter. A caller may send it again.
-    fn skip(&mut self, ctx: &Ctx, rejection: &Rejection, _: bool) -> bool {
+    fn skip(&mut self, _: &View, ctx: &mut Ctx, rejection: &Rejection, _: bool) -> Result<bool> {
         if rejection.code() == ErrorCode::ILLEGAL_TRANSITION {
             self.fail(ctx, &rejection.to_string(), true, None);
         } else {
             self.make_available(skipped_until(self.created_at, ctx.now));
         }
-        false
+        Ok(false)
     }
 
     /// The receiver may have got the message.

@@ -1,32 +1,36 @@
-//! The account of a project for one resource: the plans of its budgets, and the circuit breaker. Every command on the
+//! The account of an owner for one resource: the plans of its budgets, and the circuit breaker. Every command on the
 //! budgets reads it, so whether a period has a budget depends on documents with known ids.
 
 use runstate_core::id::natural_uuid;
 use runstate_core::prelude::*;
 
-use super::{BudgetPeriod, ResourceBudget};
+use super::{BudgetPeriod, ResourceBudget, owner_uuid};
 use crate::codes;
 use crate::numeric::Amount;
 use crate::resource::{ResourceType, Unit};
 use crate::settings::FleetSettings;
 
-/// The budgets of a project for one resource.
+/// The budgets of an owner for one resource.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.budget_accounts",
     version = 1,
     noun = "budgetAccount",
-    filters(project_uuid, resource_type)
+    filters(project_uuid, owner, resource_type)
 )]
 #[index(project_uuid, resource_type, unique)]
+#[index(owner)]
 #[index(updated_at)]
 pub struct BudgetAccount {
-    /// Its id, which follows from project and resource.
+    /// Its id, which follows from owner and resource.
     #[entity(id, format = uuid)]
     pub uuid: String,
-    /// The project.
-    #[entity(references = "fleet.projects", format = uuid)]
+    /// The UUID of the owner: that of the project, or one that follows from `owner`.
+    #[entity(kind = id, format = uuid)]
     pub project_uuid: String,
+    /// The id of the owner: that of a project, or any other one.
+    #[entity(default, format = varchar(200))]
+    pub owner: String,
     /// The resource.
     #[entity(format = varchar(50))]
     pub resource_type: ResourceType,
@@ -68,16 +72,17 @@ pub struct BudgetPlan {
 }
 
 impl BudgetAccount {
-    /// The id of the account of a project for a resource.
-    pub fn id_of(project: &str, resource: ResourceType) -> String {
-        natural_uuid(&["account", project, resource.as_str()])
+    /// The id of the account of an owner for a resource.
+    pub fn id_of(owner: &str, resource: ResourceType) -> String {
+        natural_uuid(&["account", &owner_uuid(owner), resource.as_str()])
     }
 
     /// An account without budgets.
-    pub fn new(project: &str, resource: ResourceType, now: Timestamp) -> Self {
+    pub fn new(owner: &str, resource: ResourceType, now: Timestamp) -> Self {
         Self {
-            uuid: Self::id_of(project, resource),
-            project_uuid: project.to_owned(),
+            uuid: Self::id_of(owner, resource),
+            project_uuid: owner_uuid(owner),
+            owner: owner.to_owned(),
             resource_type: resource,
             unit: None,
             plans: Vec::new(),

@@ -1,5 +1,6 @@
 //! Creating, changing and rolling budgets.
 
+use runstate_core::id;
 use runstate_core::prelude::*;
 
 use super::{BudgetAccount, BudgetPeriod, BudgetPlan, OpenAccount, ResourceBudget};
@@ -47,23 +48,23 @@ impl ResourceBudget {
     }
 }
 
-/// Creates a budget of a project. Earlier uses are not counted.
+/// Creates a budget of an owner. Earlier uses are not counted.
 ///
-/// Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on
-/// that day), `unit_mismatch`, `invalid` (the unit).
+/// Errors: `already_exists` (the period has a budget), `period_overlap` (no period begins on that day),
+/// `unit_mismatch`, `invalid` (the unit, the owner).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.budget.create")]
 pub struct CreateBudget {
-    /// The project.
+    /// The owner: the id of a project, or any other id of at most 200 bytes.
     #[operation(subject)]
-    pub project_uuid: String,
+    pub owner: String,
     /// The resource.
     pub resource_type: ResourceType,
     /// The length of the period.
     pub budget_period: BudgetPeriod,
     /// The amount that may be used.
     pub allocated_amount: Amount,
-    /// Its unit: that of all budgets of the project for the resource.
+    /// Its unit: that of all budgets of the owner for the resource.
     pub unit: Unit,
     /// The first day of the period, UTC; by default that of the current one.
     pub period_start: Option<Date>,
@@ -74,28 +75,27 @@ pub struct CreateBudget {
 impl Command for CreateBudget {
     type Output = BudgetSummary;
 
+    fn check(&self) -> Result<()> {
+        id::check(&self.owner).map_err(|reason| Rejection::invalid("owner", reason.to_string()))
+    }
+
     fn subject(&self) -> Option<Key> {
-        OpenAccount::subject(&self.project_uuid, self.resource_type)
+        OpenAccount::subject(&self.owner, self.resource_type)
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        OpenAccount::reads(view, &self.project_uuid, self.resource_type)
+        OpenAccount::reads(view, &self.owner, self.resource_type)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>> {
-        let mut open = OpenAccount::load(view, &self.project_uuid, self.resource_type, ctx.now)?;
+        let mut open = OpenAccount::load(view, &self.owner, self.resource_type, ctx.now)?;
         open.account.check_unit(self.unit)?;
         open.account.unit = Some(self.unit);
         let period = self.budget_period;
         let (current, _) = period.days(Date::of(ctx.now));
         let start = self.period_start.unwrap_or(current);
         period.check_start(start)?;
-        view.check_absent::<ResourceBudget>(&ResourceBudget::id_of(
-            &self.project_uuid,
-            self.resource_type,
-            period,
-            start,
-        ))?;
+        view.check_absent::<ResourceBudget>(&ResourceBudget::id_of(&self.owner, self.resource_type, period, start))?;
         let account = &mut open.account;
         let (allocated_amount, auto_reset) = (self.allocated_amount, !self.once);
         account.created_budgets = account.created_budgets.saturating_add(1);
@@ -183,8 +183,9 @@ impl Command for RollBudget {
         ended.entity.roll_at = None;
         // A project that is done needs no further budgets. If it uses something, the first command of the period makes
         // one.
-        let project = view.entity::<Project>(&ended.entity.project_uuid)?.entity;
-        if matches!(project.state, ProjectState::Completed | ProjectState::Archived) {
+        let project = view.find_entity::<Project>(&ended.entity.project_uuid)?;
+        let state = project.map(|project| project.entity.state);
+        if matches!(state, Some(ProjectState::Completed | ProjectState::Archived)) {
             return Decision::new(ended.entity.summary()).save(ended, ctx.now);
         }
         let open = OpenAccount::covering(view, &ended.entity.project_uuid, ended.entity.resource_type, ctx.now)?;

@@ -14,9 +14,10 @@ use crate::resource::ResourceType;
     version = 1,
     insert_only,
     noun = "budgetEvent",
-    filters(project_uuid, budget_uuid, kind)
+    filters(project_uuid, owner, budget_uuid, kind)
 )]
 #[index(project_uuid, at desc)]
+#[index(owner)]
 #[index(budget_uuid)]
 #[index(kind)]
 #[index(at desc)]
@@ -25,9 +26,12 @@ pub struct BudgetEvent {
     /// Its id.
     #[entity(id, shard, format = uuid)]
     pub uuid: String,
-    /// The project.
-    #[entity(references = "fleet.projects", format = uuid)]
+    /// The UUID of the owner: that of the project, or one that follows from `owner`.
+    #[entity(kind = id, format = uuid)]
     pub project_uuid: String,
+    /// The id of the owner: that of a project, or any other one.
+    #[entity(default, format = varchar(200))]
+    pub owner: String,
     /// The budget.
     #[entity(references = "fleet.resource_budgets", format = uuid)]
     pub budget_uuid: String,
@@ -60,6 +64,7 @@ impl BudgetEvent {
         Change::append(&Self {
             uuid: ctx.new_id(),
             project_uuid: budget.project_uuid.clone(),
+            owner: budget.owner.clone(),
             budget_uuid: budget.uuid.clone(),
             resource_type: budget.resource_type,
             kind,

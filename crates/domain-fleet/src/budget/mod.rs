@@ -1,9 +1,9 @@
-//! Budgets: how much of a resource a project may use in a period.
+//! Budgets: how much of a resource an owner may use in a period. Projects are owners, and so is any other id.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `period.rs` | periods and the days that they cover |
-//! | `account.rs` | the budgets of a project for one resource: their plans, and the circuit breaker |
+//! | `account.rs` | the budgets of an owner for one resource: their plans, and the circuit breaker |
 //! | `open_account.rs` | the rule: what a reservation, a use and an expiry do to every budget that covers them |
 //! | `reservation.rs` | reservations: entity and commands |
 //! | `commands.rs` | create, change and roll budgets |
@@ -20,6 +20,7 @@ mod reservation;
 
 use runstate_core::id::natural_uuid;
 use runstate_core::prelude::*;
+use runstate_core::schema::Format;
 use rust_decimal::Decimal;
 use serde_json::json;
 
@@ -38,26 +39,35 @@ pub use reservation::{
 };
 pub(super) use reservation::{TTL, give_back, reserve, settle};
 
-/// The budget of a project for a resource in one period. Always `used + reserved ≤ allocated + overrun`.
+/// The UUID of an owner. An id that is a UUID is its own, such as that of a project.
+pub fn owner_uuid(owner: &str) -> String {
+    if Format::Uuid.fits(&owner.into()) { owner.to_owned() } else { natural_uuid(&["owner", owner]) }
+}
+
+/// The budget of an owner for a resource in one period. Always `used + reserved ≤ allocated + overrun`.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.resource_budgets",
     version = 1,
     noun = "budget",
-    filters(project_uuid, resource_type, budget_period)
+    filters(project_uuid, owner, resource_type, budget_period)
 )]
 #[index(project_uuid, resource_type, budget_period, period_start, unique)]
 #[index(project_uuid, period_start, period_end)]
+#[index(owner)]
 #[index(period_end)]
 #[index(roll_at)]
 #[index(updated_at)]
 pub struct ResourceBudget {
-    /// Its id, which follows from project, resource, period and first day.
+    /// Its id, which follows from owner, resource, period and first day.
     #[entity(id, format = uuid)]
     pub uuid: String,
-    /// The project.
-    #[entity(references = "fleet.projects", format = uuid)]
+    /// The UUID of the owner: that of the project, or one that follows from `owner`.
+    #[entity(kind = id, format = uuid)]
     pub project_uuid: String,
+    /// The id of the owner: that of a project, or any other one.
+    #[entity(default, format = varchar(200))]
+    pub owner: String,
     /// The resource.
     #[entity(format = varchar(50))]
     pub resource_type: ResourceType,
@@ -99,8 +109,8 @@ pub struct ResourceBudget {
 
 impl ResourceBudget {
     /// The id of the budget with this natural key.
-    pub fn id_of(project: &str, resource: ResourceType, period: BudgetPeriod, start: Date) -> String {
-        natural_uuid(&["budget", project, resource.as_str(), period.as_str(), &start.to_string()])
+    pub fn id_of(owner: &str, resource: ResourceType, period: BudgetPeriod, start: Date) -> String {
+        natural_uuid(&["budget", &owner_uuid(owner), resource.as_str(), period.as_str(), &start.to_string()])
     }
 
     /// A budget by this plan, for the period of this day.
@@ -110,6 +120,7 @@ impl ResourceBudget {
         Self {
             uuid: Self::id_of(project, resource, plan.budget_period, start),
             project_uuid: project.clone(),
+            owner: account.owner.clone(),
             resource_type: resource,
             budget_period: plan.budget_period,
             period_start: start,
@@ -150,6 +161,12 @@ impl ResourceBudget {
         })
     }
 
+    /// What it lacks of an amount; `None`: nothing.
+    fn missing(&self, amount: Amount) -> Result<Option<Amount>> {
+        let missing = self.sum_taken() + amount.decimal() - self.allocated_amount.decimal();
+        if missing <= Decimal::ZERO { Ok(None) } else { self.amount_of("lack", missing).map(Some) }
+    }
+
     /// Rejects an amount that it does not have.
     fn admit(&self, amount: Amount) -> Result<()> {
         if self.sum_taken() + amount.decimal() <= self.allocated_amount.decimal() {
@@ -171,12 +188,18 @@ impl ResourceBudget {
     /// Derives the overrun from the other amounts.
     fn set_overrun(&mut self) -> Result<()> {
         let overrun = (self.sum_taken() - self.allocated_amount.decimal()).max(Decimal::ZERO);
-        self.overrun_amount = Amount::new(overrun).ok_or_else(|| Rejection::Limit {
-            what: format!("the budget would be overrun by {overrun} {}", self.unit.as_str()),
-            limit: format!("less than {} {}", Amount::bound(), self.unit.as_str()),
-            remedy: "nothing was changed. Allocate more",
-        })?;
+        self.overrun_amount = self.amount_of("be overrun by", overrun)?;
         Ok(())
+    }
+
+    /// A number as an amount of its column. `effect`: what the budget would do by it, in the words of an error.
+    fn amount_of(&self, effect: &str, number: Decimal) -> Result<Amount> {
+        let unit = self.unit.as_str();
+        Amount::new(number).ok_or_else(|| Rejection::Limit {
+            what: format!("the budget would {effect} {number} {unit}"),
+            limit: format!("less than {} {unit}", Amount::bound()),
+            remedy: "nothing was changed. Allocate more",
+        })
     }
 
     /// Number of tenths that are used. Each new one is a reason for a checkpoint.

@@ -1,8 +1,9 @@
 //! The rule of budgets: a command changes every budget that covers it, in its own commit.
 
+use runstate_core::decision::Shortfall;
 use runstate_core::prelude::*;
 
-use super::{BudgetAccount, BudgetEvent, BudgetEventKind, ResourceBudget};
+use super::{BudgetAccount, BudgetEvent, BudgetEventKind, ResourceBudget, owner_uuid};
 use crate::numeric::Amount;
 use crate::project::Project;
 use crate::resource::ResourceType;
@@ -21,28 +22,28 @@ pub struct OpenAccount {
 
 impl OpenAccount {
     /// The document for which commands on these budgets contend.
-    pub fn subject(project: &str, resource: ResourceType) -> Option<Key> {
-        Some(Key::new(&BudgetAccount::COLLECTION, &BudgetAccount::id_of(project, resource)))
+    pub fn subject(owner: &str, resource: ResourceType) -> Option<Key> {
+        Some(Key::new(&BudgetAccount::COLLECTION, &BudgetAccount::id_of(owner, resource)))
     }
 
     /// The documents that [`OpenAccount::covering`] needs.
-    pub fn reads(view: &View, project: &str, resource: ResourceType) -> ReadSet {
-        let id = BudgetAccount::id_of(project, resource);
+    pub fn reads(view: &View, owner: &str, resource: ResourceType) -> ReadSet {
+        let id = BudgetAccount::id_of(owner, resource);
         let reads = ReadSet::entity::<BudgetAccount>(&id);
         match view.find_entity::<BudgetAccount>(&id) {
             Ok(Some(account)) => {
                 let budgets = account.entity.covering(Date::of(view.now()));
                 budgets.fold(reads, |reads, (_, id)| reads.with_entity::<ResourceBudget>(&id))
             }
-            // A project that has an account exists.
-            Ok(None) => reads.with_entity::<Project>(project),
+            // An owner that has an account exists.
+            Ok(None) => reads.with_entity::<Project>(&owner_uuid(owner)),
             Err(_) => reads,
         }
     }
 
-    /// The account of a project, with the budgets that cover now. Those that are missing are made.
-    pub fn covering(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self> {
-        let mut open = Self::load(view, project, resource, now)?;
+    /// The account of an owner that exists, with the budgets that cover now. Those that are missing are made.
+    pub fn covering(view: &View, owner: &str, resource: ResourceType, now: Timestamp) -> Result<Self> {
+        let mut open = Self::load_existing(view, owner, resource, now)?;
         let day = Date::of(now);
         let Some(unit) = open.account.unit else { return Ok(open) };
         let covering: Vec<_> = open.account.covering(day).map(|(plan, id)| (plan.clone(), id)).collect();
@@ -60,15 +61,15 @@ impl OpenAccount {
         Ok(open)
     }
 
-    /// The account of a project, with the budgets that a reservation counts against.
+    /// The account of an owner, with the budgets that a reservation counts against.
     pub fn pinned(
         view: &View,
-        project: &str,
+        owner: &str,
         resource: ResourceType,
         budgets: &[String],
         now: Timestamp,
     ) -> Result<Self> {
-        let mut open = Self::load(view, project, resource, now)?;
+        let mut open = Self::load_existing(view, owner, resource, now)?;
         view.require_entities::<ResourceBudget>(budgets)?;
         for id in budgets {
             open.budgets.push(view.entity::<ResourceBudget>(id)?.into());
@@ -76,13 +77,23 @@ impl OpenAccount {
         Ok(open)
     }
 
-    /// The account of a project, without budgets.
-    pub fn load(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self> {
-        let id = BudgetAccount::id_of(project, resource);
-        if view.find_entity::<BudgetAccount>(&id)?.is_none() {
-            view.entity::<Project>(project)?;
+    /// The account of a project or of another owner with a budget, without its budgets. An owner without either is
+    /// taken for a mistake: what it uses would count against nothing.
+    fn load_existing(view: &View, owner: &str, resource: ResourceType, now: Timestamp) -> Result<Self> {
+        let uuid = owner_uuid(owner);
+        if view.find_entity::<BudgetAccount>(&BudgetAccount::id_of(owner, resource))?.is_none()
+            && view.find_entity::<Project>(&uuid)?.is_none()
+        {
+            let hint = format!("; it is not a project, and has no budget of {}", resource.as_str());
+            return Err(Rejection::NotFound { what: "owner", id: owner.to_owned(), hint });
         }
-        let stored = Writable::load(view, &id, || BudgetAccount::new(project, resource, now))?;
+        Self::load(view, owner, resource, now)
+    }
+
+    /// The account of an owner, which may be a new one, without budgets.
+    pub fn load(view: &View, owner: &str, resource: ResourceType, now: Timestamp) -> Result<Self> {
+        let id = BudgetAccount::id_of(owner, resource);
+        let stored = Writable::load(view, &id, || BudgetAccount::new(owner, resource, now))?;
         Ok(Self { account: stored.entity.clone(), stored, budgets: Vec::new() })
     }
 
@@ -99,6 +110,29 @@ impl OpenAccount {
     /// Rejects an amount that one of the budgets does not have.
     fn admit(&self, amount: Amount) -> Result<()> {
         self.budgets().try_for_each(|budget| budget.admit(amount))
+    }
+
+    /// What the budgets lack of an amount.
+    pub fn shortfall(&self, amount: Amount) -> Result<Vec<Shortfall>> {
+        let of_budget = |budget: &ResourceBudget| -> Result<Option<Shortfall>> {
+            let name = format!("{} budget of {}", budget.budget_period.as_str(), budget.resource_type.as_str());
+            let unit = budget.unit.as_str().to_owned();
+            let missing = budget.missing(amount)?;
+            Ok(missing.map(|missing| Shortfall { budget: name, amount: missing.to_string(), unit }))
+        };
+        self.budgets().filter_map(|budget| of_budget(budget).transpose()).collect()
+    }
+
+    /// Raises each budget by what it lacks of an amount. The plans of later periods stay as they are.
+    pub fn raise(&mut self, amount: Amount) -> Result<()> {
+        self.change(|_, budget| {
+            if let Some(missing) = budget.missing(amount)? {
+                budget.allocated_amount = budget.allocated_amount.plus(missing)?;
+                // As after each raise, a warning is given again.
+                budget.warned_at = None;
+            }
+            Ok(())
+        })
     }
 
     /// Reserves an amount.

@@ -1,24 +1,26 @@
 //! The budgets as other domains use them.
 
-use runstate_core::decision::{BudgetPort, Cost, ReservationTerm};
+use runstate_core::decision::{BudgetPort, Cost, ReservationTerm, Shortfall};
 use runstate_core::prelude::*;
 use runstate_core::schema::parse_decimal;
 
-use super::reservation::{expire, give_back, reserve, settle};
+use super::reservation::{expire, give_back, reserve_with, settle};
 use super::{BudgetAccount, OpenAccount, ReservationEvent, ReservationState, ReservedAmount};
 use super::{ResourceBudget, ResourceReservation};
 use crate::numeric::Amount;
 use crate::resource::{ResourceType, Unit};
+use crate::settings::FleetSettings;
 use crate::usage::{ResourceUsage, UsageDetails, UsedAmount, check_rate, rate_reads};
 
 /// The port.
 pub static PORT: BudgetPort = BudgetPort {
     check: |cost| parse(cost).map(drop),
     reads: |view, cost| match parse(cost) {
-        Ok(used) => rate_reads(view, used.unit, OpenAccount::reads(view, &cost.project, used.resource_type)),
+        Ok(used) => rate_reads(view, used.unit, OpenAccount::reads(view, &cost.owner, used.resource_type)),
         Err(_) => ReadSet::empty(),
     },
     reserve: reserve_cost,
+    shortfall,
     settle: settle_cost,
     charge: |view, ctx, cost| record(view, ctx, cost, true),
     release,
@@ -55,34 +57,52 @@ fn invalid(field: &str, reason: String) -> Rejection {
 
 fn reserve_cost(view: &View, ctx: &mut Ctx, cost: &Cost, term: ReservationTerm<'_>) -> Result<Decision<String>> {
     let UsedAmount { resource_type, amount, unit } = parse(cost)?;
-    let earlier = match term.earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose() {
-        Err(rejection) if rejection.is_damage() && !term.renewed => None,
-        earlier => earlier?.flatten(),
-    };
-    let mut expired = Decision::new(());
-    if let Some(mut earlier) = earlier {
-        let id = earlier.entity.uuid.clone();
+    if let Some(id) = term.earlier.filter(|_| term.renewed)
+        && let Some(mut earlier) = view.find_entity::<ResourceReservation>(id)?
+    {
         match earlier.entity.state {
-            ReservationState::Active if term.renewed => {
+            ReservationState::Active => {
                 earlier.entity.expires_at = term.until;
-                return Decision::new(id).save(earlier, ctx.now);
+                return Decision::new(id.to_owned()).save(earlier, ctx.now);
             }
             // By a caller, before the end of the work.
-            ReservationState::Committed { .. } if term.renewed => return Ok(Decision::new(id)),
-            // Its worker is late, and may still record what it has spent.
-            ReservationState::Active => match expire(view, ctx, earlier) {
-                // A damaged budget of an earlier period must not keep the item from its next worker.
-                Err(rejection) if rejection.is_damage() => {}
-                ended => expired = ended?.map(drop),
-            },
+            ReservationState::Committed { .. } => return Ok(Decision::new(id.to_owned())),
             _ => {}
         }
     }
+    let mut expired = end_earlier(view, ctx, term.earlier.filter(|_| !term.renewed))?;
     let reserved = ReservedAmount { resource_type, amount, unit, ttl: Some(term.until.since(ctx.now)) };
-    let reserved = reserve(&view.clone().after(&expired.changes, ctx), ctx, &cost.project, &reserved)?;
+    let view = view.clone().after(&expired.changes, ctx);
+    let reserved = reserve_with(&view, ctx, &cost.owner, &reserved, term.raises)?;
     let uuid = reserved.output.uuid.clone();
     expired.follow(reserved.map(drop))?;
     Ok(expired.map(|()| uuid))
+}
+
+/// Gives back the reservation of a worker that is late. It may still record what it has spent.
+fn end_earlier(view: &View, ctx: &mut Ctx, earlier: Option<&str>) -> Result<Decision<()>> {
+    // A damaged reservation, or a damaged budget of an earlier period, must not keep the item from its next worker.
+    let earlier = match earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose() {
+        Err(rejection) if rejection.is_damage() => None,
+        earlier => earlier?.flatten(),
+    };
+    let Some(earlier) = earlier.filter(|row| row.entity.state == ReservationState::Active) else {
+        return Ok(Decision::new(()));
+    };
+    match expire(view, ctx, earlier) {
+        Err(rejection) if rejection.is_damage() => Ok(Decision::new(())),
+        ended => Ok(ended?.map(drop)),
+    }
+}
+
+fn shortfall(view: &View, ctx: &mut Ctx, cost: &Cost, earlier: Option<&str>) -> Result<Vec<Shortfall>> {
+    let UsedAmount { resource_type, amount, unit } = parse(cost)?;
+    let ended = end_earlier(view, ctx, earlier)?;
+    let view = view.clone().after(&ended.changes, ctx);
+    let mut open = OpenAccount::covering(&view, &cost.owner, resource_type, ctx.now)?;
+    open.account.check_unit(unit)?;
+    open.account.admit(&ctx.new_id(), ctx.now, &FleetSettings::of(ctx))?;
+    open.shortfall(amount)
 }
 
 fn details(cost: &Cost) -> UsageDetails {
@@ -105,7 +125,7 @@ fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost, failed: bool) 
 /// Records a cost that is not reserved. `admit`: only if the budgets have it.
 fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decision<()>> {
     let used = parse(cost)?;
-    let mut open = OpenAccount::covering(view, &cost.project, used.resource_type, ctx.now)?;
+    let mut open = OpenAccount::covering(view, &cost.owner, used.resource_type, ctx.now)?;
     open.account.check_unit(used.unit)?;
     if admit {
         open.consume(used.amount)?
@@ -115,7 +135,7 @@ fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decisi
     if admit {
         check_rate(view, used.unit)?;
     }
-    let row = ResourceUsage::new(view, ctx, &cost.project, used, open.ids(), details(cost));
+    let row = ResourceUsage::new(view, ctx, &open.account, used, open.ids(), details(cost));
     open.save(Decision::new(()).change(Change::append(&row)?), ctx)
 }
 

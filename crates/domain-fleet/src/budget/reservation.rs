@@ -21,10 +21,11 @@ pub const TTL: Millis = Millis::minutes(60);
     collection = "fleet.budget_reservations",
     version = 1,
     noun = "reservation",
-    filters(project_uuid, resource_type, state)
+    filters(project_uuid, owner, resource_type, state)
 )]
 #[index(state, expires_at)]
 #[index(project_uuid, expires_at)]
+#[index(owner)]
 #[index(resource_type)]
 #[index(each(budgets))]
 #[ttl(ended_at, days = 30)]
@@ -32,9 +33,12 @@ pub struct ResourceReservation {
     /// Its id.
     #[entity(id, shard, format = uuid)]
     pub uuid: String,
-    /// The project.
-    #[entity(references = "fleet.projects", format = uuid)]
+    /// The UUID of the owner: that of the project, or one that follows from `owner`.
+    #[entity(kind = id, format = uuid)]
     pub project_uuid: String,
+    /// The id of the owner: that of a project, or any other one.
+    #[entity(default, format = varchar(200))]
+    pub owner: String,
     /// The resource.
     #[entity(format = varchar(50))]
     pub resource_type: ResourceType,
@@ -161,18 +165,33 @@ pub struct ReservedAmount {
 pub fn reserve(
     view: &View,
     ctx: &mut Ctx,
-    project: &str,
+    owner: &str,
     reserved: &ReservedAmount,
 ) -> Result<Decision<ReservationSummary>> {
+    reserve_with(view, ctx, owner, reserved, false)
+}
+
+/// The decision to reserve an amount. `raises`: budgets that lack it are raised by what they lack.
+pub fn reserve_with(
+    view: &View,
+    ctx: &mut Ctx,
+    owner: &str,
+    reserved: &ReservedAmount,
+    raises: bool,
+) -> Result<Decision<ReservationSummary>> {
     let ReservedAmount { resource_type, amount, unit, ttl } = *reserved;
-    let mut open = OpenAccount::covering(view, project, resource_type, ctx.now)?;
+    let mut open = OpenAccount::covering(view, owner, resource_type, ctx.now)?;
     open.account.check_unit(unit)?;
     let uuid = ctx.new_id();
     open.account.admit(&uuid, ctx.now, &FleetSettings::of(ctx))?;
+    if raises {
+        open.raise(amount)?;
+    }
     open.reserve(amount)?;
     let reservation = ResourceReservation {
         uuid,
-        project_uuid: project.to_owned(),
+        project_uuid: open.account.project_uuid.clone(),
+        owner: open.account.owner.clone(),
         resource_type,
         amount,
         unit,
@@ -228,7 +247,7 @@ pub fn settle(
     open.account.record_end(&row.uuid, Some(failed), ctx.now, &FleetSettings::of(ctx));
     row.apply(ReservationEvent::Commit(ctx.now))?;
     let used = UsedAmount { resource_type: row.resource_type, amount: actual, unit: row.unit };
-    let recorded = ResourceUsage::new(view, ctx, &row.project_uuid, used, row.budgets.clone(), usage);
+    let recorded = ResourceUsage::new(view, ctx, &open.account, used, row.budgets.clone(), usage);
     let mut decision = Decision::new(row.summary()).save(reservation, ctx.now)?;
     decision.changes.push(Change::append(&recorded)?);
     Ok((open.save(decision, ctx)?, recorded, is_tenth))
@@ -237,13 +256,14 @@ pub fn settle(
 /// Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed
 /// or released.
 ///
-/// Errors: `not_found` (the project), `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the unit).
+/// Errors: `not_found` (the owner is not a project and has no budget of the resource), `budget_exceeded`,
+/// `circuit_open`, `unit_mismatch`, `invalid` (the unit).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.budget.reserve")]
 pub struct ReserveBudget {
-    /// The project.
+    /// The owner: a project, or another id that has a budget of the resource.
     #[operation(subject)]
-    pub project_uuid: String,
+    pub owner: String,
     /// The resource.
     pub resource_type: ResourceType,
     /// The amount.
@@ -259,16 +279,16 @@ impl Command for ReserveBudget {
     type Output = ReservationSummary;
 
     fn subject(&self) -> Option<Key> {
-        OpenAccount::subject(&self.project_uuid, self.resource_type)
+        OpenAccount::subject(&self.owner, self.resource_type)
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        OpenAccount::reads(view, &self.project_uuid, self.resource_type)
+        OpenAccount::reads(view, &self.owner, self.resource_type)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>> {
         let Self { resource_type, amount, unit, ttl, .. } = *self;
-        reserve(view, ctx, &self.project_uuid, &ReservedAmount { resource_type, amount, unit, ttl })
+        reserve(view, ctx, &self.owner, &ReservedAmount { resource_type, amount, unit, ttl })
     }
 }
 

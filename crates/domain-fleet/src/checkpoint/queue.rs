@@ -88,8 +88,8 @@ impl Leased for QueuedVerification {
         self.lease.contradiction()
     }
 
-    fn skip(&mut self, ctx: &Ctx, _: &Rejection, is_orphan: bool) -> bool {
-        self.lease.skip(is_orphan, ctx.now)
+    fn skip(&mut self, _: &View, ctx: &mut Ctx, _: &Rejection, is_orphan: bool) -> Result<bool> {
+        Ok(self.lease.skip(is_orphan, ctx.now))
     }
 
     fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>> {

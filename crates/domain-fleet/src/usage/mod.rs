@@ -10,7 +10,7 @@ mod rate;
 
 use runstate_core::prelude::*;
 
-use super::budget::{BudgetSummary, OpenAccount};
+use super::budget::{BudgetAccount, BudgetSummary, OpenAccount};
 use super::checkpoint::CheckpointTrigger;
 use super::machine::IntelligentMachine;
 use super::numeric::{Amount, CadCost};
@@ -29,9 +29,10 @@ pub(super) use rate::{check as check_rate, rate_reads};
     partition_by_month = billing_period,
     views(PROJECT_RESOURCE_SUMMARY),
     noun = "usage",
-    filters(project_uuid, machine_uuid, resource_type, billing_period)
+    filters(project_uuid, owner, machine_uuid, resource_type, billing_period)
 )]
 #[index(project_uuid, billing_period)]
+#[index(owner)]
 #[index(machine_uuid)]
 #[index(resource_type, resource_subtype)]
 #[index(recorded_at)]
@@ -40,9 +41,12 @@ pub struct ResourceUsage {
     /// Its id.
     #[entity(id, shard, format = uuid)]
     pub uuid: String,
-    /// The project.
-    #[entity(references = "fleet.projects", format = uuid)]
+    /// The UUID of the owner: that of the project, or one that follows from `owner`.
+    #[entity(kind = id, format = uuid)]
     pub project_uuid: String,
+    /// The id of the owner: that of a project, or any other one.
+    #[entity(default, format = varchar(200))]
+    pub owner: String,
     /// The machine that used it.
     #[entity(references = "fleet.intelligent_machines", format = uuid)]
     pub machine_uuid: Option<String>,
@@ -100,7 +104,7 @@ impl ResourceUsage {
     pub fn new(
         view: &View,
         ctx: &mut Ctx,
-        project: &str,
+        account: &BudgetAccount,
         used: UsedAmount,
         budgets: Vec<String>,
         details: UsageDetails,
@@ -108,7 +112,8 @@ impl ResourceUsage {
         let UsedAmount { resource_type, amount, unit } = used;
         Self {
             uuid: ctx.new_id(),
-            project_uuid: project.to_owned(),
+            project_uuid: account.project_uuid.clone(),
+            owner: account.owner.clone(),
             machine_uuid: details.machine_uuid,
             resource_type,
             resource_subtype: details.resource_subtype,
@@ -125,14 +130,14 @@ impl ResourceUsage {
 
 /// Records the use of an amount that was not reserved. It counts against every budget that covers now.
 ///
-/// Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid`
+/// Errors: `not_found` (the owner, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid`
 /// (the unit).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.usage.record")]
 pub struct RecordUsage {
-    /// The project.
+    /// The owner: a project, or another id that has a budget of the resource.
     #[operation(subject)]
-    pub project_uuid: String,
+    pub owner: String,
     /// The resource.
     pub resource_type: ResourceType,
     /// The amount.
@@ -170,11 +175,11 @@ impl Command for RecordUsage {
     }
 
     fn subject(&self) -> Option<Key> {
-        OpenAccount::subject(&self.project_uuid, self.resource_type)
+        OpenAccount::subject(&self.owner, self.resource_type)
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = OpenAccount::reads(view, &self.project_uuid, self.resource_type);
+        let reads = OpenAccount::reads(view, &self.owner, self.resource_type);
         let reads = self.machine_uuid.iter().fold(reads, |reads, id| reads.with_entity::<IntelligentMachine>(id));
         rate_reads(view, self.unit, reads)
     }
@@ -182,7 +187,7 @@ impl Command for RecordUsage {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RecordedUsage>> {
         let Self { resource_type, amount, unit, .. } = *self;
         let machine = self.machine_uuid.as_ref().map(|id| view.entity::<IntelligentMachine>(id)).transpose()?;
-        let mut open = OpenAccount::covering(view, &self.project_uuid, resource_type, ctx.now)?;
+        let mut open = OpenAccount::covering(view, &self.owner, resource_type, ctx.now)?;
         open.account.check_unit(unit)?;
         rate::check(view, unit)?;
         let is_tenth = open.consume(amount)?;
@@ -193,7 +198,7 @@ impl Command for RecordUsage {
             metadata: self.metadata.clone().unwrap_or_default(),
         };
         let used = UsedAmount { resource_type, amount, unit };
-        let row = ResourceUsage::new(view, ctx, &self.project_uuid, used, open.ids(), details);
+        let row = ResourceUsage::new(view, ctx, &open.account, used, open.ids(), details);
         let mut recorded = RecordedUsage {
             uuid: row.uuid.clone(),
             cost_cad: row.cost_cad,
