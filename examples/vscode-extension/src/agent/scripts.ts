@@ -1,0 +1,36 @@
+// "Run as Code": the text of a file as a script of `rs.code`, with the tools of the workspace that only read. All
+// processes with a tool serve the scripts of all others, so the stored names of the tools have the workspace.
+
+import type { Json, Runstate, Task } from "runstate";
+
+import type { Problem } from "../editor.ts";
+import { problemsOf } from "../programs.ts";
+import { type ReadingTools, toArguments } from "./tools.ts";
+
+/** The tools that scripts may call, by the stored name of the workspace. */
+export function scriptTools(reading: ReadingTools, workspace: string) {
+  return {
+    [storedName(workspace)]: {
+      listFiles: (args: Json, { signal }: Task) => reading.listFiles(toArguments(args), signal),
+      readFile: (args: Json) => reading.readFile(toArguments(args)),
+      search: (args: Json, { signal }: Task) => reading.search(toArguments(args), signal),
+    },
+  };
+}
+
+/** Starts a script, which calls `workspace.readFile({ path })`. Returns its run, or why it does not compile. Without a
+ * workspace it has no tools. */
+export async function runScript(rs: Runstate, reading: ReadingTools, workspace: string | undefined, source: string): Promise<{ run: string } | { problems: Problem[] }> {
+  // On the first line of the file, so that lines keep their numbers.
+  const prefix = workspace === undefined ? "" : `const { ${storedName(workspace)}: workspace } = tools; `;
+  await using code = rs.code({ tools: workspace === undefined ? {} : scriptTools(reading, workspace), serve: false });
+  const result = await code.run(prefix + source, { waitMs: 0 });
+  if (result.status !== "failed" || result.run !== null) return { run: result.run };
+  const problems = problemsOf(result.error.diagnostics ?? []);
+  return { problems: problems.map((problem) => (problem.line === 1 ? { ...problem, column: Math.max(1, problem.column - prefix.length) } : problem)) };
+}
+
+/** A name in JavaScript. */
+function storedName(workspace: string): string {
+  return `workspace_${workspace}`;
+}
