@@ -19,7 +19,7 @@ const MAX_CARDS = 30;
 
 export function Questions({ execution: { id, calls, status } }: { execution: Execution }) {
   if (calls.length === 0) return null;
-  const nouns = new Set(calls.map(({ kind, waitsFor }) => (kind === "cc" ? "question" : kind === "timer" ? "timer" : waitsFor === "approval" ? "call to approve" : "tool call")));
+  const nouns = new Set(calls.map(nounOf));
   const [noun = ""] = nouns.size === 1 ? nouns : ["call"];
   return (
     <section class="stack waits" aria-labelledby="questions-title" data-testid="questions">
@@ -36,6 +36,12 @@ export function Questions({ execution: { id, calls, status } }: { execution: Exe
       {calls.length > MAX_CARDS && <p class="hint">{calls.length - MAX_CARDS} more follow.</p>}
     </section>
   );
+}
+
+function nounOf({ kind, waitsFor }: CallView): string {
+  if (kind === "cc") return "question";
+  if (kind === "timer") return "timer";
+  return waitsFor === "approval" ? "call to approve" : "tool call";
 }
 
 function Card({ execution, call }: { execution: string; call: CallView }) {
@@ -114,6 +120,8 @@ function ApprovalForm({ call, busy, onDecide }: ApprovalFormProps) {
   const note = useSignal(texts.read<string>(draftName(call)) ?? "");
   const hasNote = note.value !== "";
   const by = tabName;
+  const approve = (run: Run) => run.approve(call.id, { by, ...(hasNote && { note: note.value }) });
+  const reject = (run: Run) => run.reject(call.id, { by, ...(hasNote && { reason: note.value }) });
 
   function handleNote({ currentTarget }: { currentTarget: HTMLInputElement }): void {
     note.value = currentTarget.value;
@@ -122,8 +130,8 @@ function ApprovalForm({ call, busy, onDecide }: ApprovalFormProps) {
 
   return (
     <div class="bar" role="group" aria-label="Decision">
-      <Button class="primary" busy={busy} onClick={() => onDecide((run) => run.approve(call.id, { by, ...(hasNote && { note: note.value }) }))} testid="approve">Approve</Button>
-      <Button class="danger" busy={busy} onClick={() => onDecide((run) => run.reject(call.id, { by, ...(hasNote && { reason: note.value }) }))} testid="reject">Reject</Button>
+      <Button class="primary" busy={busy} onClick={() => onDecide(approve)} testid="approve">Approve</Button>
+      <Button class="danger" busy={busy} onClick={() => onDecide(reject)} testid="reject">Reject</Button>
       <input class="note" value={note.value} onInput={handleNote} placeholder="A note, if you like" aria-label="Note" data-testid="note" />
     </div>
   );

@@ -20,8 +20,8 @@ const DRAFT_DELAY_MS = 300;
 /** The longest title of an input box, in characters. A longer one would hide the box. */
 const TITLE_LENGTH = 300;
 
-/** The errors of an answer to a call that is not open, and of a decision on one that awaits none. */
-const CLOSED: ReadonlySet<string> = new Set(["already_answered", "already_approved", "deadline_passed", "illegal_transition", "not_found"]);
+/** The errors of an answer to a call that is not open. */
+const CLOSED: ReadonlySet<string> = new Set(["already_answered", "deadline_passed", "illegal_transition", "not_found"]);
 
 /** A decision on a call that awaits an approval. */
 export type Decision = "approve" | "reject";
@@ -96,7 +96,8 @@ export class Answering implements VirtualFiles {
     const where = `Line ${line} of ${programText(programName)}`;
     const chosen = decision ?? (await this.editor.pick(oneLine(callText(call), TITLE_LENGTH), where, DECISIONS))?.value;
     if (chosen === undefined) return;
-    const typed = chosen === "approve" ? { text: "" } : await this.editor.input({ title: `Reject ${kind}`, prompt: "The reason, which the program gets; may be empty" });
+    const reason = { title: `Reject ${kind}`, prompt: "The reason, which the program gets; it may be empty" };
+    const typed = chosen === "approve" ? { text: "" } : await this.editor.input(reason);
     if (typed === undefined || !("text" in typed)) return;
     const options = { call: id, by: this.editor.setting("answeredBy") };
     const rs = await this.store.open();
@@ -104,8 +105,9 @@ export class Answering implements VirtualFiles {
       if (chosen === "approve") await rs.runs.approve(executionId, options);
       else await rs.runs.reject(executionId, { ...options, ...(typed.text !== "" && { reason: typed.text }) });
     } catch (error) {
-      if (!CLOSED.has(codeOf(error) ?? "")) throw error;
-      this.#explainClosed(await this.#read(id));
+      const now = await this.#read(id);
+      if (now.waitsFor === "approval") throw error;
+      this.#explainClosed(now);
     }
   }
 

@@ -60,9 +60,10 @@ const LONGEST_PAUSE_MS = 30_000;
 export class Store {
   #opening: Promise<Runstate> | undefined;
   #snapshot: Snapshot = { sessions: [], executions: [], waiting: [], damaged: [] };
-  /** The calls that wait for a person, by id, and those of them that have changed since they were read. */
+  /** The calls that wait for a person, by id; those that have changed since they were read, and new ones. */
   readonly #waiting = new Map<string, CallView>();
   readonly #changedCalls = new Set<string>();
+  readonly #newCalls = new Set<string>();
   readonly #sessions = new SessionReader();
   #failure: string | undefined;
   #reportRead: () => void = () => {};
@@ -167,8 +168,8 @@ export class Store {
       this.#waiting.set(call.id, call);
       // A change before this line was not collected.
       this.#changedCalls.add(call.id);
+      this.#newCalls.add(call.id);
       this.#updateSoon(null);
-      this.#waitingListeners.forEach((listener) => listener(call));
     }
   }
 
@@ -241,8 +242,14 @@ export class Store {
     for (const id of this.#changedCalls) {
       this.#changedCalls.delete(id);
       const call = await unlessMissing(rs.runs.call(id));
-      if (call !== undefined && waitsForPerson(call)) this.#waiting.set(id, call);
-      else this.#waiting.delete(id);
+      const isNew = this.#newCalls.delete(id);
+      if (call === undefined || !waitsForPerson(call)) {
+        this.#waiting.delete(id);
+        continue;
+      }
+      this.#waiting.set(id, call);
+      // Not at once: a rule of `rs.code` may approve it.
+      if (isNew) this.#waitingListeners.forEach((listener) => listener(call));
     }
   }
 

@@ -54,7 +54,8 @@ test("the page shows the tool, its arguments and its line, and rejects it", asyn
   const { code, run } = await startPayment(window);
   let data: RunPageData | undefined;
   let handle: (message: unknown) => void = () => {};
-  const page: Page = { setTitle() {}, send: (message) => void (data = message as RunPageData), onMessage: (listener) => void (handle = listener), onClose() {} };
+  const send = (message: unknown) => void (data = message as RunPageData);
+  const page: Page = { setTitle() {}, send, onMessage: (listener) => void (handle = listener), onClose() {} };
   window.editor.pageSource?.attach(run, page);
   handle({ type: "ready" });
   await waitUntil(() => data !== undefined);

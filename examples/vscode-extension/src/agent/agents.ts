@@ -5,7 +5,7 @@
 import type { CallView, Json, Task } from "runstate";
 
 import type { Answering } from "../answering.ts";
-import type { Choice, Editor, LanguageModel, Problem } from "../editor.ts";
+import type { Choice, Editor, LanguageModel } from "../editor.ts";
 import { detailOf, isInterruption, messageOf, unlessMissing } from "../errors.ts";
 import { RUN_PAGE } from "../run-page.ts";
 import type { WindowSessions } from "../sessions/window-sessions.ts";
@@ -15,7 +15,7 @@ import { digestOf } from "./edit-decisions.ts";
 import { EditTool } from "./edits.ts";
 import { ModelAnswering } from "./model-answering.ts";
 import { EDIT_TOOL, kindOf } from "./tool-kind.ts";
-import { runScript, scriptTools } from "./scripts.ts";
+import { type Started, runScript, scriptTools } from "./scripts.ts";
 import { ReadingTools, type ToolArguments, toArguments } from "./tools.ts";
 
 /** The name of the agents' program. */
@@ -100,7 +100,7 @@ export class Agents {
   }
 
   /** Starts a script with the tools of the workspace that only read. Returns its run, or why it does not compile. */
-  async runScript(source: string): Promise<{ run: string } | { problems: Problem[] }> {
+  async runScript(source: string): Promise<Started> {
     return runScript(await this.store.open(), this.#reading, await this.#workspace(), source);
   }
 
@@ -181,8 +181,8 @@ export class Agents {
     while (!signal.aborted) {
       try {
         const rs = await this.store.open();
-        await using _ = rs.code({ tools: scriptTools(this.#reading, workspace) });
-        await rs.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done;
+        const code = rs.code({ tools: scriptTools(this.#reading, workspace) });
+        await rs.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done.finally(() => code.close());
       } catch (error) {
         if (signal.aborted) return;
         this.editor.log("warn", `the tools of agents are not served: ${detailOf(error)}`);

@@ -5,26 +5,37 @@ import type { Json, Runstate, Task } from "runstate";
 
 import type { Problem } from "../editor.ts";
 import { problemsOf } from "../programs.ts";
-import { type ReadingTools, toArguments } from "./tools.ts";
+import { ToolRefusal } from "./confined-files.ts";
+import { type ReadingTools, type ToolArguments, toArguments } from "./tools.ts";
 
 /** The tools that scripts may call, by the stored name of the workspace. */
 export function scriptTools(reading: ReadingTools, workspace: string) {
   return {
     [storedName(workspace)]: {
-      listFiles: (args: Json, { signal }: Task) => reading.listFiles(toArguments(args), signal),
-      readFile: (args: Json) => reading.readFile(toArguments(args)),
-      search: (args: Json, { signal }: Task) => reading.search(toArguments(args), signal),
+      listFiles: forScripts((args, { signal }) => reading.listFiles(args, signal)),
+      readFile: forScripts((args) => reading.readFile(args)),
+      search: forScripts((args, { signal }) => reading.search(args, signal)),
     },
   };
 }
 
+/** A tool that only scripts may call. What it refuses is an error of the script. */
+function forScripts(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
+  return (args: Json, task: Task): Promise<Json> => {
+    if (!task.program.startsWith("script-")) throw new ToolRefusal("only a script may use these tools");
+    return tool(toArguments(args), task);
+  };
+}
+
+export type Started = { run: string } | { problems: Problem[] };
+
 /** Starts a script, which calls `workspace.readFile({ path })`. Returns its run, or why it does not compile. Without a
  * workspace it has no tools. */
-export async function runScript(rs: Runstate, reading: ReadingTools, workspace: string | undefined, source: string): Promise<{ run: string } | { problems: Problem[] }> {
+export async function runScript(rs: Runstate, reading: ReadingTools, workspace: string | undefined, source: string): Promise<Started> {
   // On the first line of the file, so that lines keep their numbers.
   const prefix = workspace === undefined ? "" : `const { ${storedName(workspace)}: workspace } = tools; `;
-  await using code = rs.code({ tools: workspace === undefined ? {} : scriptTools(reading, workspace), serve: false });
-  const result = await code.run(prefix + source, { waitMs: 0 });
+  const code = rs.code({ tools: workspace === undefined ? {} : scriptTools(reading, workspace), serve: false });
+  const result = await code.run(prefix + source, { waitMs: 0 }).finally(() => code.close());
   if (result.status !== "failed" || result.run !== null) return { run: result.run };
   const problems = problemsOf(result.error.diagnostics ?? []);
   return { problems: problems.map((problem) => (problem.line === 1 ? { ...problem, column: Math.max(1, problem.column - prefix.length) } : problem)) };
