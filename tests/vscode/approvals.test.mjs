@@ -49,6 +49,7 @@ test("scripts of another process are approved and rejected in a window", IN_FULL
       await workbench.openRow("pay.refund", workbench.choice("Approve"));
       await workbench.screenshot("approval-choice");
       await workbench.choice("Approve").click();
+      await workbench.row("complete").waitFor();
       assert.equal((await code.result(first.run)).result, "refunded 7");
 
       const second = await code.run(REFUND.replace("input", "8"));
@@ -60,6 +61,7 @@ test("scripts of another process are approved and rejected in a window", IN_FULL
       await workbench.quickInput("The reason").waitFor();
       await workbench.page.keyboard.type("too much");
       await workbench.page.keyboard.press("Enter");
+      await workbench.row("failed").waitFor();
       const { error } = await code.result(second.run);
       assert.deepEqual([error.name, error.message], ["RejectedError", "too much"]);
     });

@@ -63,9 +63,9 @@ test("the page shows the tool, its arguments and its line, and rejects it", asyn
   assert.deepEqual([call?.text, call?.approval, call?.action], ["pay.refund", { args: '{\n  "order": 7\n}', line: 2 }, "decide"]);
   window.editor.onInput = ({ title }) => (title === "Reject pay.refund" ? { text: "too much" } : undefined);
   handle({ type: "reject", call: call?.id });
+  await waitUntil(() => data?.status === "error");
   const result = await code.result(run);
   assert.deepEqual(result.status === "failed" && [result.error.name, result.error.message], ["RejectedError", "too much"]);
-  await waitUntil(() => data?.status === "error");
   await code.close();
 });
 
