@@ -36,8 +36,9 @@ export async function runScript(rs: Runstate, reading: ReadingTools, workspace: 
   const prefix = workspace === undefined ? "" : `const { ${storedName(workspace)}: workspace } = tools; `;
   const code = rs.code({ tools: workspace === undefined ? {} : scriptTools(reading, workspace), serve: false });
   const result = await code.run(prefix + source, { waitMs: 0 }).finally(() => code.close());
-  if (result.status !== "failed" || result.run !== null) return { run: result.run };
-  const problems = problemsOf(result.error.diagnostics ?? []);
+  const { run } = result;
+  if (run !== null) return { run };
+  const problems = problemsOf((result.status === "failed" && result.error.diagnostics) || []);
   return { problems: problems.map((problem) => (problem.line === 1 ? { ...problem, column: Math.max(1, problem.column - prefix.length) } : problem)) };
 }
 
