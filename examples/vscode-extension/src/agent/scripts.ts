@@ -21,7 +21,7 @@ export function scriptTools(reading: ReadingTools, workspace: string) {
 
 /** A tool that only scripts may call. What it refuses is an error of the script. */
 function forScripts(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
-  return (args: Json, task: Task): Promise<Json> => {
+  return async (args: Json, task: Task): Promise<Json> => {
     if (!task.program.startsWith("script-")) throw new ToolRefusal("only a script may use these tools");
     return tool(toArguments(args), task);
   };
