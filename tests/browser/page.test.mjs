@@ -103,6 +103,60 @@ test("an answer in a second tab appears in the first", () =>
     );
   }));
 
+test("what waits in all executions is listed, and calls are approved or rejected", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    const titles = () => page.getByTestId("inbox-row").allInnerTexts();
+    const untilListed = (count) => page.waitForFunction((count) => document.querySelectorAll('[data-testid="inbox-row"]').length === count, count);
+    assert.deepEqual(await titles(), []);
+    const [first, second] = await page.evaluate(async () => {
+      await rs.load({ name: "ask", source: 'console.log(ask("Who is there?"))' });
+      await rs.start("ask", { id: "question" });
+      const code = rs.code({ tools: { pay: { refund: async ({ order }) => `refunded ${order}` } } });
+      await rs.load({ name: "pay", source: "const paid = await tools.pay.refund({ order: input });\nreturn paid", script: true, tools: ["pay.refund"] });
+      const policy = { kinds: ["pay.refund"], approve: ["pay.refund"] };
+      // Its tools are listed before the first call is approved.
+      await code.types();
+      const runs = [await rs.start("pay", { id: "pay-1", input: 1, policy }), await rs.start("pay", { id: "pay-2", input: 2, policy })];
+      return runs.map(({ id }) => id);
+    });
+    await untilListed(3);
+    assert.deepEqual(await titles(), ["Who is there?", "Approve pay.refund?", "Approve pay.refund?"]);
+
+    await page.getByTestId("inbox-row").nth(1).click();
+    await page.getByTestId("approve").waitFor();
+    assert.ok(page.url().endsWith(first));
+    const card = page.getByTestId("question");
+    assert.match(await card.innerText(), /Approve pay\.refund\?\s+line 1\s[^]*"order": 1/);
+    assert.equal(await card.getByTestId("send").count(), 0, "it has no form for the result of the tool");
+    await page.getByTestId("approve").click();
+    await waitForStatus(page, "complete");
+    assert.match(await page.getByTestId("result").innerText(), /refunded 1/);
+    await untilListed(2);
+
+    await page.getByTestId("inbox-row").nth(1).click();
+    await page.waitForFunction((id) => location.hash.endsWith(id), second);
+    await page.getByTestId("note").fill("too much");
+    await page.reload();
+    await waitUntilOpen(page);
+    assert.equal(await page.getByTestId("note").inputValue(), "too much", "a reload keeps the note");
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      assert.deepEqual(await violations(page, `an approval, ${colorScheme}`), []);
+    }
+    await page.getByTestId("reject").click();
+    await waitForStatus(page, "error");
+    assert.match(await page.getByTestId("program-error").innerText(), /RejectedError at line 1\s+too much/);
+    await untilListed(1);
+
+    // An answer of another tab removes its row.
+    const other = await visit(page.context(), `${server.url}#/x/question`);
+    await other.getByTestId("text-answer").fill("Ada");
+    await other.getByTestId("send").click();
+    await untilListed(0);
+    assert.deepEqual([...page.errors, ...other.errors], []);
+  }));
+
 test("an app runs its steps in the page, also after a reload", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, `${server.url}#/apps`);

@@ -120,12 +120,25 @@ async function download(url: string): Promise<WebAssembly.Module> {
  * causes only a few repaints. */
 const BATCH_MS = 60;
 
-/** The pause before the feed is opened again after a failure, in milliseconds. */
+/** The pause before something is followed again after a failure, in milliseconds. */
 const RETRY_MS = 1_000;
 
 /** The ids of the executions that the last commits of any tab changed, with their calls and output; null if any may
  * have changed. */
 export const changedIds = signal<Set<string> | null>(null);
+
+/** Follows something until the store is closed. After a failure it is followed again. */
+export async function untilClosed(follow: () => Promise<void>, onFailure: () => void = () => {}): Promise<void> {
+  for (;;) {
+    try {
+      return await follow();
+    } catch (error) {
+      if (hasCode(error, "closed", "internal")) return;
+      onFailure();
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
 
 /** Follows the change feed while the page is open. */
 export async function followChanges(rs: Runstate): Promise<void> {
@@ -136,23 +149,18 @@ export async function followChanges(rs: Runstate): Promise<void> {
     changedIds.value = batch;
     batch = new Set();
   };
-  for (;;) {
-    try {
-      for await (const { executionId } of rs.runs.changes()) {
-        if (executionId === undefined) continue;
-        batch?.add(executionId);
-        timer ??= setTimeout(deliver, BATCH_MS);
-      }
-      return;
-    } catch (error) {
-      if (hasCode(error, "closed", "internal")) return;
-      // Usually `position_expired`, after a long sleep of the tab. Changes may be missing, so everything is read
-      // again.
-      batch = null;
-      deliver();
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  const follow = async () => {
+    for await (const { executionId } of rs.runs.changes()) {
+      if (executionId === undefined) continue;
+      batch?.add(executionId);
+      timer ??= setTimeout(deliver, BATCH_MS);
     }
-  }
+  };
+  // Usually `position_expired`, after a long sleep of the tab. Changes may be missing, so everything is read again.
+  await untilClosed(follow, () => {
+    batch = null;
+    deliver();
+  });
 }
 
 /** Returns a function that calls `read` once more after each request. It never reads twice at a time. Errors are shown

@@ -8,6 +8,7 @@ import type { ExecutionSummary, Runstate } from "runstate/full";
 import { Age, Button, useCommand } from "./controls";
 import { changedIds, engine, isDurable, makeRefresh, store } from "./engine";
 import { executionsIn, formatCount, statusLabel } from "./format";
+import { Inbox } from "./inbox";
 import { explain, notify, warn } from "./notices";
 import { hrefOf, route, showEditor, showExecution } from "./state";
 
@@ -67,6 +68,7 @@ export function ExecutionList() {
         <ImportButton />
         <Button class="primary" onClick={showEditor} testid="new">New</Button>
       </div>
+      <Inbox />
       <input
         type="search"
         placeholder="Search"

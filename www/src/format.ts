@@ -1,6 +1,6 @@
 // Formats times, counts and values for people, and reads the ids in an export.
 
-import type { Json, Status } from "runstate/full";
+import type { CallView, Json, Status } from "runstate/full";
 
 const UNITS = [
   ["day", 86_400_000],
@@ -51,6 +51,14 @@ const STATUS_LABELS: Record<Status, string> = {
 /** The label of a status. An unknown status of a newer engine is its own label. */
 export function statusLabel(status: string): string {
   return (STATUS_LABELS as Record<string, string>)[status] ?? status;
+}
+
+/** A call in words. */
+export function titleOf({ kind, prompt, args, waitsFor }: Pick<CallView, "kind" | "prompt" | "args" | "waitsFor">): string {
+  if (kind === "timer") return "Sleeping";
+  if (kind === "cc") return prompt;
+  if (waitsFor === "approval") return `Approve ${kind}?`;
+  return prompt === "" ? `Tool ${kind}${args === null ? "" : "(…)"}` : `${kind}: ${prompt}`;
 }
 
 /** The ids of the executions in an export. Each line names the collection of its document. */

@@ -10,6 +10,7 @@ import { followTime, keepFocus } from "./controls";
 import { followCurrentExecution } from "./current";
 import { followChanges, loadCompiler, openSession } from "./engine";
 import { followExecutions } from "./executions";
+import { followInbox } from "./inbox";
 import { verifyInterruptedBurst } from "./kill/burst";
 import { App, cachePage } from "./page";
 
@@ -31,6 +32,7 @@ void opening.then((rs) => {
   performance.mark("runstate.open");
   followCurrentExecution(rs);
   followExecutions(rs);
+  void followInbox(rs);
   followApps(rs);
   followBudgets(rs);
   void followChanges(rs);

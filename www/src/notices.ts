@@ -56,11 +56,28 @@ export function dismiss(id: number): void {
   notices.value = notices.value.filter((notice) => notice.id !== id);
 }
 
-/** The text of any error. Errors of the engine have a code, and their messages say what to do. */
+/** The titles of errors that visitors may cause or meet. */
+const TITLES: { readonly [code: string]: string } = {
+  already_answered: "Answered already",
+  already_approved: "Decided already",
+  closed: "The store was closed",
+  corrupt: "Stored data is damaged",
+  deadline_passed: "Too late",
+  full: "No space is left",
+  illegal_transition: "Not possible now",
+  internal: "The engine has stopped",
+  invalid_answer: "This answer does not fit",
+  limit: "A limit is reached",
+  newer_version: "A newer page has changed the store",
+  not_found: "Deleted meanwhile",
+  read_only: "Nothing can be saved",
+  unknown_outcome: "Perhaps saved, perhaps not",
+};
+
+/** The text of any error. The messages of the engine say what to do. */
 export function explain(error: unknown): Explanation {
-  if (!(error instanceof RunstateError)) return { title: "Something went wrong", text: error instanceof Error ? error.message : String(error) };
-  const words = error.code.replaceAll("_", " ");
-  return { title: words.charAt(0).toUpperCase() + words.slice(1), text: error.message };
+  const title = (error instanceof RunstateError && TITLES[error.code]) || "Something went wrong";
+  return { title, text: error instanceof Error ? error.message : String(error) };
 }
 
 /** Whether an error of the engine has one of these codes. */

@@ -1,15 +1,15 @@
-// The open calls of an execution, one card each: its question, its deadline, and the input for the answer. Timers have
-// only a time.
+// The open calls of an execution, one card each: its question, its deadline, and the input for the answer. A call of a
+// tool may await an approval. Timers have only a time.
 
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import type { Execution, Json, CallView } from "runstate/full";
+import type { Execution, Json, CallView, Run } from "runstate/full";
 
 import { simplifySchema } from "../../pkg/src/schema-form.ts";
 import { Button, now, useCommand } from "./controls";
 import { choicesOf, describeBounds, fieldKind, isNullable, memberOf, membersOf, parseDraft, toSchema, type Draft } from "./draft";
 import { engine } from "./engine";
-import { formatCount, formatRelative, formatValue, joinTexts } from "./format";
+import { formatCount, formatRelative, formatValue, joinTexts, titleOf } from "./format";
 import { explain, hasCode, notify } from "./notices";
 import { revealLine } from "./source";
 import { tabName, texts } from "./state";
@@ -19,7 +19,7 @@ const MAX_CARDS = 30;
 
 export function Questions({ execution: { id, calls, status } }: { execution: Execution }) {
   if (calls.length === 0) return null;
-  const nouns = new Set(calls.map(({ kind }) => (kind === "cc" ? "question" : kind === "timer" ? "timer" : "tool call")));
+  const nouns = new Set(calls.map(nounOf));
   const [noun = ""] = nouns.size === 1 ? nouns : ["call"];
   return (
     <section class="stack waits" aria-labelledby="questions-title" data-testid="questions">
@@ -38,25 +38,32 @@ export function Questions({ execution: { id, calls, status } }: { execution: Exe
   );
 }
 
+function nounOf({ kind, waitsFor }: CallView): string {
+  if (kind === "cc") return "question";
+  if (kind === "timer") return "timer";
+  return waitsFor === "approval" ? "call to approve" : "tool call";
+}
+
 function Card({ execution, call }: { execution: string; call: CallView }) {
   const wrong = useSignal("");
   const { busy, run } = useCommand(showError);
   const { id: callId, kind, line, key, claim, args, deadline, choices, stack } = call;
   const id = `q-${callId}`;
 
-  function answer(value: Json): void {
+  function decide(act: (run: Run) => Promise<unknown>): void {
     wrong.value = "";
     void run(async () => {
-      const handle = await engine().run(execution);
-      await handle.answer(value, { call: callId, by: tabName });
+      await act(await engine().run(execution));
       texts.write(draftName(call), null);
     });
   }
 
+  const answer = (value: Json) => decide((handle) => handle.answer(value, { call: callId, by: tabName }));
+
   function showError(error: unknown): void {
     const { title, text } = explain(error);
-    // The card of an answered question is removed, so the error is shown as a toast.
-    if (document.getElementById(id) && !hasCode(error, "already_answered")) wrong.value = text;
+    // The card of a decided call is removed, so the error is shown as a toast.
+    if (document.getElementById(id) && !hasCode(error, "already_answered", "already_approved")) wrong.value = text;
     else notify(title, text);
   }
 
@@ -73,7 +80,9 @@ function Card({ execution, call }: { execution: string; call: CallView }) {
       </header>
       {stack.length > 0 && <pre class="hint" aria-label="Waiting functions" data-testid="stack">{stack.join("\n")}</pre>}
       {args !== null && <pre class="scroll" tabIndex={0}>{JSON.stringify(args, null, 2)}</pre>}
-      {choices !== null ? (
+      {call.waitsFor === "approval" ? (
+        <ApprovalForm call={call} busy={busy} onDecide={decide} />
+      ) : choices !== null ? (
         <div class="bar" role="group" aria-label="Answers">
           {choices.map((choice, index) => (
             <Button key={index} class="choice" busy={busy} onClick={() => answer(choice)} testid="choice">{formatValue(choice) || "(empty)"}</Button>
@@ -85,12 +94,6 @@ function Card({ execution, call }: { execution: string; call: CallView }) {
       <p class="wrong" role="alert" data-testid="answer-error">{wrong.value}</p>
     </article>
   );
-}
-
-function titleOf({ kind, prompt, args }: CallView): string {
-  if (kind === "timer") return "Sleeping";
-  if (kind === "cc") return prompt;
-  return prompt === "" ? `Tool ${kind}${args === null ? "" : "(…)"}` : `${kind}: ${prompt}`;
 }
 
 /** The time until the deadline of a call, and what happens then. */
@@ -105,6 +108,34 @@ function Deadline({ at, call }: { at: number; call: CallView }) {
 }
 
 const draftName = ({ id }: CallView) => `draft.${id}`;
+
+interface ApprovalFormProps {
+  call: CallView;
+  busy: boolean;
+  onDecide(act: (run: Run) => Promise<unknown>): void;
+}
+
+/** The decision on a call of a tool, with a note: the program gets it as the reason of a rejection. */
+function ApprovalForm({ call, busy, onDecide }: ApprovalFormProps) {
+  const note = useSignal(texts.read<string>(draftName(call)) ?? "");
+  const hasNote = note.value !== "";
+  const by = tabName;
+  const approve = (run: Run) => run.approve(call.id, { by, ...(hasNote && { note: note.value }) });
+  const reject = (run: Run) => run.reject(call.id, { by, ...(hasNote && { reason: note.value }) });
+
+  function handleNote({ currentTarget }: { currentTarget: HTMLInputElement }): void {
+    note.value = currentTarget.value;
+    texts.write(draftName(call), note.value);
+  }
+
+  return (
+    <div class="bar" role="group" aria-label="Decision">
+      <Button class="primary" busy={busy} onClick={() => onDecide(approve)} testid="approve">Approve</Button>
+      <Button class="danger" busy={busy} onClick={() => onDecide(reject)} testid="reject">Reject</Button>
+      <input class="note" value={note.value} onInput={handleNote} placeholder="A note, if you like" aria-label="Note" data-testid="note" />
+    </div>
+  );
+}
 
 interface AnswerFormProps {
   call: CallView;

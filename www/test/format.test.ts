@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { programName } from "../src/examples";
-import { executionsIn, formatCount, formatDuration, formatRelative, formatValue } from "../src/format";
+import { executionsIn, formatCount, formatDuration, formatRelative, formatValue, titleOf } from "../src/format";
 
 test("relative times have one unit, and countdowns are rounded up", () => {
   const formatted = [-4_999, -59_000, -3_599_000, 1, 61_000, 86_400_000].map((ms) => formatRelative(ms, 0));
@@ -15,6 +15,12 @@ test("durations, counts and values are formatted", () => {
   assert.deepEqual([0, 999, 1_500].map(formatDuration), ["0 ms", "999 ms", "1.5 s"]);
   assert.deepEqual([formatCount(1, "call"), formatCount(10_000, "call")], ["1 call", "10,000 calls"]);
   assert.deepEqual([formatValue("a"), formatValue(null), formatValue({ a: [1] }), formatValue(undefined)], ["a", "null", '{"a":[1]}', ""]);
+});
+
+test("a call has a title by its kind, and by what it waits for", () => {
+  const title = (call: Partial<Parameters<typeof titleOf>[0]>) => titleOf({ kind: "pay", prompt: "", args: { order: 1 }, ...call });
+  const titles = [title({ kind: "cc", prompt: "Why?" }), title({ kind: "timer" }), title({}), title({ args: null }), title({ waitsFor: "approval" })];
+  assert.deepEqual(titles, ["Why?", "Sleeping", "Tool pay(…)", "Tool pay", "Approve pay?"]);
 });
 
 test("the ids of the executions in an export are read", () => {

@@ -23,24 +23,37 @@ function header({ program, version, status, statusText, started, id: execution }
 
 const MARKS = { answered: "✓", defaulted: "⏱", timed_out: "⏱", failed: "✗", cancelled: "–" };
 
+/** The buttons of what a person does with a call: their message and text. */
+const ACTIONS = {
+  answer: [["answer", "Answer…"]],
+  review: [["review", "Review…"]],
+  decide: [
+    ["approve", "Approve"],
+    ["reject", "Reject…"],
+  ],
+};
+
+function button([type, text], id) {
+  const made = element("button", type === "reject" ? "secondary" : "", text);
+  made.addEventListener("click", () => vscode.postMessage({ type, call: id }));
+  return made;
+}
+
 function call(item) {
   const waits = item.outcome === null;
   const mark = element("span", `mark ${item.outcome ?? "open"}`, waits ? "" : (MARKS[item.outcome] ?? "•"));
   mark.setAttribute("aria-label", item.outcome ?? "open");
-  const details = [item.kind === "cc" ? null : item.kind, item.by && `by ${item.by}`, item.latencyMs !== null && `after ${duration(item.latencyMs)}`];
+  const details = [item.kind === "cc" || item.approval ? null : item.kind, item.by && `by ${item.by}`, item.latencyMs !== null && `after ${duration(item.latencyMs)}`];
   const body = element("div", "body", element("p", "prompt", item.text));
   if (item.answer !== null) body.append(element("p", "answer", item.answer));
   else if (!waits) body.append(element("p", "answer", item.outcome.replace("_", " ")));
   const line = details.filter(Boolean).join(" · ");
   if (line) body.append(element("p", "quiet", line));
+  if (item.approval?.args) body.append(element("pre", "console", item.approval.args));
+  if (item.approval) body.append(element("p", "quiet", `line ${item.approval.line} · waits for your approval`));
   if (item.action === "review") body.append(element("p", "quiet", "waits for your consent"));
-  if (item.action !== null) {
-    const button = element("button", "", item.action === "review" ? "Review…" : "Answer…");
-    button.addEventListener("click", () => vscode.postMessage({ type: item.action, call: item.id }));
-    body.append(button);
-  } else if (waits) {
-    body.append(element("p", "quiet", "waiting"));
-  }
+  if (item.action !== null) body.append(element("p", "actions", ...ACTIONS[item.action].map((action) => button(action, item.id))));
+  else if (waits && !item.approval) body.append(element("p", "quiet", "waiting"));
   return element("li", waits ? "waiting" : "", mark, body);
 }
 

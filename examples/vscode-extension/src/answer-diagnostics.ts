@@ -1,12 +1,12 @@
 // Problems of answers while they are typed. The engine checks an answer when it is sent; here a store in memory checks
 // it by the same rules.
 
-import type { Json, Runstate } from "runstate";
+import type { CallView, Json, Runstate } from "runstate";
 
 import { isConnected, parseAnswer } from "./answer-form.ts";
-import { ANSWER_SCHEME, type Call } from "./answering.ts";
+import { ANSWER_SCHEME } from "./answering.ts";
 import type { Editor, Problem, TextFile } from "./editor.ts";
-import { codeOf, messageOf } from "./errors.ts";
+import { codeOf, detailOf } from "./errors.ts";
 import { problemIn } from "./json-pointer.ts";
 import type { Store } from "./store.ts";
 
@@ -54,11 +54,11 @@ export class AnswerDiagnostics {
       // A text that changed meanwhile is checked again.
       if (file.text === text && this.#timers.has(uri)) this.editor.problems(uri, problem === undefined ? [] : [problem]);
     } catch (error) {
-      this.editor.log("warn", `an answer was not checked: ${messageOf(error)}`);
+      this.editor.log("warn", `an answer was not checked: ${detailOf(error)}`);
     }
   }
 
-  async #check(call: Call, text: string): Promise<Problem | undefined> {
+  async #check(call: CallView, text: string): Promise<Problem | undefined> {
     const { schema = null, choices = null } = call;
     if (schema === null && choices === null) return undefined;
     let answer: Json;

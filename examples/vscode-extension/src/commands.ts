@@ -4,8 +4,8 @@
 import type { ExecutionSummary, Json, Run, Status } from "runstate";
 
 import type { Agents } from "./agent/agents.ts";
-import type { Answering } from "./answering.ts";
-import type { Choice, Editor } from "./editor.ts";
+import type { Answering, Decision } from "./answering.ts";
+import type { Choice, Editor, Problem, TextFile } from "./editor.ts";
 import { count, formatCoarseAge } from "./format.ts";
 import type { Lenses } from "./lenses.ts";
 import { diagnosticsOf, filesOf, programName } from "./programs.ts";
@@ -49,8 +49,11 @@ export class Commands {
     editor.virtualContents(EXAMPLE_SCHEME, async (path) => new TextDecoder().decode(await editor.asset(`programs${path}`)));
     this.#register("run", () => this.#runFile(false));
     this.#register("runWithInput", () => this.#runFile(true));
+    this.#register("runAsCode", () => this.#runAsCode(agents));
     this.#register("answer", (node) => answering.answer(callOf(node)));
     this.#register("answerInEditor", (node) => this.#answerInEditor(callOf(node)));
+    this.#register("approve", (node) => this.#decide(node, "approve"));
+    this.#register("reject", (node) => this.#decide(node, "reject"));
     this.#register("sendAnswer", () => answering.sendActive());
     this.#register("askAgent", () => agents.ask());
     this.#register("reviewEdit", (node) => agents.reviewEdit(callOf(node)));
@@ -79,7 +82,6 @@ export class Commands {
     const file = this.editor.activeFile();
     if (file === undefined) return this.editor.inform("Open a program first.");
     const name = programName(file.name);
-    const rs = await this.store.open();
     let input: Json | undefined;
     if (withInput) {
       const typed = await this.editor.input({ title: name, prompt: "The value of `input`, as JSON", validate: explainJson });
@@ -94,13 +96,27 @@ export class Commands {
     } catch (error) {
       const problems = diagnosticsOf(error, files);
       if (problems === undefined) throw error;
-      this.editor.problems(file.uri, problems);
-      return this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);
+      return this.#refuse(file, problems);
     }
     this.editor.log("info", `execution ${run.id} of ${name} was started: ${run.status}`);
     this.editor.showPage(RUN_PAGE, run.id);
-    const { items } = await rs.runs.calls({ execution: run.id, open: true, kind: "cc" });
-    if (items[0] !== undefined) await this.answering.answer(items[0].id);
+    await this.answering.answerNext(run.id);
+  }
+
+  async #runAsCode(agents: Agents): Promise<void> {
+    const file = this.editor.activeFile();
+    if (file === undefined) return this.editor.inform("Open a script first.");
+    const result = await agents.runScript(file.text);
+    if ("problems" in result) return this.#refuse(file, result.problems);
+    this.editor.problems(file.uri, []);
+    this.editor.showPage(RUN_PAGE, result.run);
+    await this.answering.answerNext(result.run);
+  }
+
+  /** Shows why a program does not compile. */
+  #refuse(file: TextFile, problems: Problem[]): void {
+    this.editor.problems(file.uri, problems);
+    this.editor.fail(`${file.name} was not run: ${count(problems.length, "compile error")}, the first in line ${problems[0]?.line}.`);
   }
 
   /** A command on the execution of a node, or on one that the person chooses. `warning` asks for a confirmation. */
@@ -117,6 +133,11 @@ export class Commands {
   async #answerInEditor(call: string | undefined): Promise<void> {
     if (call === undefined) return this.answering.answer();
     await this.answering.answerInEditor(call);
+  }
+
+  async #decide(node: unknown, decision: Decision): Promise<void> {
+    const call = callOf(node);
+    await (call === undefined ? this.answering.answer() : this.answering.decide(call, decision));
   }
 
   async #show(node: unknown): Promise<void> {

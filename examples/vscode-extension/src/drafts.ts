@@ -5,7 +5,7 @@
 import type { Json, Runstate } from "runstate";
 
 import { type Declaration, DeclaredCollection } from "./declared-collection.ts";
-import { codeOf } from "./errors.ts";
+import { unlessMissing } from "./errors.ts";
 
 /** A draft. */
 export interface Draft {
@@ -45,13 +45,8 @@ export class Drafts {
 
   async get(call: string): Promise<Draft | undefined> {
     const rs = await this.open();
-    try {
-      const [found] = await rs.documents.get(COLLECTION, { ids: [call] });
-      return found ? toDraft(found) : undefined;
-    } catch (error) {
-      if (codeOf(error) === "not_found") return undefined;
-      throw error;
-    }
+    const [found] = (await unlessMissing(rs.documents.get(COLLECTION, { ids: [call] }))) ?? [];
+    return found ? toDraft(found) : undefined;
   }
 
   async save(draft: Draft): Promise<void> {

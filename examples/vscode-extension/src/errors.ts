@@ -1,10 +1,14 @@
 // Errors of the store, as a person reads them.
 
-/** The message of an error, with its code if it has one. */
+/** What an error says, in words. */
 export function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The message of an error for the log, with its code if it has one. */
+export function detailOf(error: unknown): string {
   const code = codeOf(error);
-  return code === undefined ? error.message : `${error.message} (${code})`;
+  return code === undefined ? messageOf(error) : `${messageOf(error)} (${code})`;
 }
 
 /** Whether an error only says that a window closes or that the store is not ready, so that it is not a result. VS Code
@@ -19,4 +23,12 @@ export function isInterruption(error: unknown): boolean {
 export function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? code : undefined;
+}
+
+/** What was read; undefined if it does not exist, because it was deleted for example. */
+export function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  return reading.catch((error: unknown) => {
+    if (codeOf(error) === "not_found") return undefined;
+    throw error;
+  });
 }

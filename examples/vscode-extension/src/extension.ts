@@ -3,13 +3,12 @@
 import type { Session } from "runstate/sessions";
 
 import { Agents } from "./agent/agents.ts";
-import { waitsForConsent } from "./agent/tool-kind.ts";
 import { AnswerDiagnostics } from "./answer-diagnostics.ts";
 import { Answering } from "./answering.ts";
 import { Commands } from "./commands.ts";
 import { Drafts } from "./drafts.ts";
 import type { Editor, Row, TreeNode, TreeSource } from "./editor.ts";
-import { messageOf } from "./errors.ts";
+import { detailOf } from "./errors.ts";
 import { count } from "./format.ts";
 import { Lenses } from "./lenses.ts";
 import { LanguageHelp } from "./programs.ts";
@@ -100,12 +99,14 @@ export function startExtension(editor: Editor, host: Host, timing?: SessionTimin
   new LanguageHelp(editor, store);
   new AnswerDiagnostics(editor, store);
   new RunPages(editor, store, answering, (call) => agents.reviewEdit(call));
-  const executions = new ExecutionsLevel(new CallsLevel(Date.now), Date.now, (id) => agents.noteOf(id));
+  const executions = new ExecutionsLevel(new CallsLevel(Date.now, () => agents.edits), Date.now, (id) => agents.noteOf(id));
   const isMine = (session: Session) => sessions.epochOf(session) !== undefined;
   const levels = [new SessionsLevel(new TasksLevel(executions, Date.now), isMine, Date.now), executions];
   editor.tree("runstate.executions", new Tree(store, agents, levels));
-  store.onChange(() => showCount(editor, store));
-  showCount(editor, store);
+  const show = () => showCount(editor, store, agents.edits.length);
+  store.onChange(show);
+  agents.onChange(show);
+  show();
   editor.onSettingsChange(() => void store.refresh().catch(() => {}));
   editor.onClose(() => Promise.allSettled([sessions.close(), agents.close()]).finally(() => store.close()));
   editor.onTrusted(() => void store.reopen().then(() => resume(editor, answering, sessions, agents)));
@@ -117,17 +118,19 @@ export function startExtension(editor: Editor, host: Host, timing?: SessionTimin
 async function resume(editor: Editor, answering: Answering, sessions: WindowSessions, agents: Agents): Promise<void> {
   sessions.start();
   agents.start();
-  await answering.resume().catch((error: unknown) => editor.log("warn", `unsent answers were not read: ${messageOf(error)}`));
+  await answering.resume().catch((error: unknown) => editor.log("warn", `unsent answers were not read: ${detailOf(error)}`));
 }
 
-function showCount(editor: Editor, store: Store): void {
-  const open = store.snapshot.calls.filter(({ kind }) => kind === "cc").length;
-  if (store.failure !== undefined) return editor.status("$(warning) Runstate", `Runstate: ${store.failure}`, "runstate.showLog");
-  const more = store.snapshot.hasMoreCalls ? " or more" : "";
-  const questions = open === 0 ? "$(comment)" : `$(comment-unresolved) ${open}${more && "+"}`;
-  const about = open === 0 ? "no open questions" : `${count(open, "open question")}${more}`;
-  const consents = store.snapshot.calls.filter(({ kind }) => waitsForConsent(kind)).length;
-  if (consents === 0) return editor.status(questions, `Runstate: ${about}`, "runstate.answer");
-  const tooltip = `Runstate: ${about}, ${count(consents, "edit")} waiting for your consent`;
-  editor.status(`${questions} $(edit) ${consents}`, tooltip, open === 0 ? "runstate.reviewEdit" : "runstate.answer");
+/** Shows in the status bar how much waits for the person. */
+function showCount(editor: Editor, { snapshot: { waiting }, failure }: Store, edits: number): void {
+  if (failure !== undefined) return editor.status("$(warning) Runstate", `Runstate: ${failure}`, "runstate.showLog");
+  const approvals = waiting.filter(({ waitsFor }) => waitsFor === "approval").length;
+  const parts = [
+    waiting.length > approvals && count(waiting.length - approvals, "open question"),
+    approvals > 0 && `${count(approvals, "call")} waiting for your approval`,
+    edits > 0 && `${count(edits, "edit")} waiting for your consent`,
+  ].filter(Boolean);
+  const text = [waiting.length === 0 ? "$(comment)" : `$(comment-unresolved) ${waiting.length}`, edits > 0 && `$(edit) ${edits}`];
+  const command = waiting.length === 0 && edits > 0 ? "runstate.reviewEdit" : "runstate.answer";
+  editor.status(text.filter(Boolean).join(" "), `Runstate: ${parts.join(", ") || "nothing waits for you"}`, command);
 }

@@ -1,5 +1,9 @@
 // Texts for people.
 
+import type { CallView } from "runstate";
+
+import { toolOf } from "./agent/tool-kind.ts";
+
 const UNITS: [string, number][] = [
   ["d", 86_400_000],
   ["h", 3_600_000],
@@ -26,4 +30,15 @@ export function formatCoarseAge(ms: number): string {
 
 export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+/** A call in words: its question, or its tool with the arguments. */
+export function callText({ kind, prompt, args }: Pick<CallView, "kind" | "prompt" | "args">): string {
+  const tool = toolOf(kind) ?? kind;
+  return prompt || (args === null ? tool : `${tool} ${JSON.stringify(args)}`);
+}
+
+/** The name of a program. That of a script of `rs.code` is a hash. */
+export function programText(name: string): string {
+  return name.replace(/^(script)-(.{6}).*/, "$1 $2");
 }

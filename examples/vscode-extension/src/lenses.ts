@@ -32,10 +32,8 @@ export class Lenses {
     const execution = executions.length < 2 ? executions[0] : await this.#choose(executions);
     if (execution === undefined) return;
     this.editor.showPage(RUN_PAGE, execution.id);
-    const rs = await this.store.open();
-    if (execution.status === "paused") await (await rs.run(execution.id)).unpause();
-    const { items } = await rs.runs.calls({ execution: execution.id, open: true, kind: "cc", limit: 1 });
-    if (items[0] !== undefined) await this.answering.answer(items[0].id);
+    if (execution.status === "paused") await (await (await this.store.open()).run(execution.id)).unpause();
+    await this.answering.answerNext(execution.id);
   }
 
   #lenses(file: TextFile): Lens[] {

@@ -4,7 +4,7 @@ import type { Diagnostic } from "runstate";
 import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor, Problem, TextFile } from "./editor.ts";
-import { codeOf, messageOf } from "./errors.ts";
+import { codeOf, detailOf } from "./errors.ts";
 import type { Store } from "./store.ts";
 
 /** How long typing rests before a program is compiled, in milliseconds. */
@@ -52,7 +52,11 @@ export async function filesOf(editor: Editor, file: Pick<TextFile, "uri" | "name
 export function diagnosticsOf(error: unknown, { entry }: SourceOptions = {}): Problem[] | undefined {
   if (codeOf(error) !== "compile_error") return undefined;
   const { details } = error as { details?: { diagnostics?: Diagnostic[] } };
-  return (details?.diagnostics ?? []).map(({ file, line, column, message, hint }) => {
+  return problemsOf(details?.diagnostics ?? [], entry);
+}
+
+export function problemsOf(diagnostics: Diagnostic[], entry?: string): Problem[] {
+  return diagnostics.map(({ file, line, column, message, hint }) => {
     const text = hint === undefined ? message : `${message}. ${hint}`;
     if (entry === undefined || file === entry) return { line, column, message: text };
     return { line: 1, column: 1, message: `${file}:${line}:${column}: ${text}` };
@@ -97,7 +101,7 @@ export class LanguageHelp {
       if (file.text === text) this.editor.problems(uri, []);
     } catch (error) {
       const problems = diagnosticsOf(error, files);
-      if (problems === undefined) this.editor.log("warn", `${name} was not checked: ${messageOf(error)}`);
+      if (problems === undefined) this.editor.log("warn", `${name} was not checked: ${detailOf(error)}`);
       // A file that changed meanwhile is checked again.
       else if (file.text === text) this.editor.problems(uri, problems);
     }

@@ -2,7 +2,7 @@
 // workspace.
 
 import type { Editor } from "./editor.ts";
-import { messageOf } from "./errors.ts";
+import { detailOf, messageOf } from "./errors.ts";
 
 export function registerCommand(editor: Editor, name: string, handler: (argument: unknown) => unknown, trust: "trusted" | "any"): void {
   editor.command(`runstate.${name}`, async (argument) => {
@@ -12,7 +12,7 @@ export function registerCommand(editor: Editor, name: string, handler: (argument
     try {
       await handler(argument);
     } catch (error) {
-      editor.log("error", `${name}: ${messageOf(error)}`);
+      editor.log("error", `${name}: ${detailOf(error)}`);
       editor.fail(messageOf(error));
     }
   });

@@ -7,7 +7,7 @@ import { isAnswerable } from "./answer-form.ts";
 import type { Answering } from "./answering.ts";
 import type { Editor, Page, PageSource } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
-import { oneLine } from "./format.ts";
+import { callText, oneLine, programText } from "./format.ts";
 import type { Moment } from "./replay.ts";
 import type { Store } from "./store.ts";
 import { STATUSES } from "./tree/executions.ts";
@@ -49,6 +49,8 @@ interface PageCall {
   step: number;
   kind: string;
   text: string;
+  /** The arguments of a tool whose call awaits an approval, as JSON, and its line. */
+  approval: { args: string | null; line: number } | null;
   requestedAt: number | null;
   /** Null while it is open. */
   outcome: string | null;
@@ -56,7 +58,7 @@ interface PageCall {
   by: string | null;
   latencyMs: number | null;
   /** What the page offers the person to do with the call. */
-  action: "answer" | "review" | null;
+  action: "answer" | "review" | "decide" | null;
 }
 
 /** Reads what the page draws. */
@@ -66,7 +68,7 @@ export async function readRunPage(rs: Runstate, id: string, mayAnswer: boolean):
   const { programName, programVersion, status, started, completed, output, result, error, machine } = execution;
   return {
     id,
-    program: programName,
+    program: programText(programName),
     version: programVersion,
     status,
     statusText: STATUSES[status as Status]?.text ?? status,
@@ -85,14 +87,15 @@ export async function readRunPage(rs: Runstate, id: string, mayAnswer: boolean):
 }
 
 function toPageCall(call: CallView, mayAnswer: boolean): PageCall {
-  const { id, kind, prompt, args, requestedAt, outcome, response, error } = call;
+  const { id, kind, args, line, requestedAt, outcome, response, error } = call;
   const { result, by = null, latencyMs = null } = response ?? {};
   const answer = outcome === "failed" ? (error?.message ?? null) : formatAnswer(result);
   const tool = toolOf(kind) ?? kind;
-  const text = prompt || (args === null ? tool : `${tool} ${JSON.stringify(args)}`);
-  const offered = waitsForConsent(kind) ? "review" : isAnswerable(call) ? "answer" : null;
+  const approval = call.waitsFor === "approval" ? { args: args === null ? null : JSON.stringify(args, null, 2), line } : null;
+  const text = approval === null ? callText(call) : tool;
+  const offered = approval !== null ? "decide" : waitsForConsent(kind) ? "review" : isAnswerable(call) ? "answer" : null;
   const action = outcome === null && mayAnswer ? offered : null;
-  return { id, step: call.step ?? 0, kind: tool, text, requestedAt, outcome, answer, by, latencyMs, action };
+  return { id, step: call.step ?? 0, kind: tool, text, approval, requestedAt, outcome, answer, by, latencyMs, action };
 }
 
 function formatAnswer(result: Json | undefined): string | null {
@@ -115,7 +118,7 @@ function isMoment(value: unknown): value is Moment {
   return value === "end" || (typeof value === "number" && Number.isInteger(value) && value > 0);
 }
 
-/** Keeps open pages up to date, and answers calls from them. */
+/** Keeps open pages up to date, and decides on calls from them. */
 export class RunPages implements PageSource {
   constructor(
     private readonly editor: Editor,
@@ -153,8 +156,8 @@ export class RunPages implements PageSource {
     if (type === "compare" && isMoment(from) && isMoment(to)) return this.#compare(id, from, to, page);
     if (typeof call !== "string" || !this.editor.isTrusted) return;
     if (type === "review") return this.reviewEdit(call);
-    if (type !== "answer") return;
-    await this.answering.answer(call).catch((error: unknown) => this.editor.fail(messageOf(error)));
+    const decided = type === "approve" || type === "reject" ? this.answering.decide(call, type) : type === "answer" ? this.answering.answer(call) : undefined;
+    await decided?.catch((error: unknown) => this.editor.fail(messageOf(error)));
   }
 
   async #compare(id: string, from: Moment, to: Moment, page: Page): Promise<void> {

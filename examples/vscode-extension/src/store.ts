@@ -6,7 +6,7 @@ import type { StoreChange } from "runstate/types";
 import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor } from "./editor.ts";
-import { codeOf, messageOf } from "./errors.ts";
+import { codeOf, detailOf, messageOf, unlessMissing } from "./errors.ts";
 import type { Scratch } from "./replay.ts";
 import { type SessionRow, SessionReader } from "./sessions/session-reader.ts";
 import { WINDOWS } from "./sessions/window-documents.ts";
@@ -21,16 +21,14 @@ export interface Host {
   scratch(editor: Editor, now: number): Promise<Scratch>;
 }
 
-/** The sessions, executions and open calls that views show. */
+/** The sessions, executions and calls that views show. */
 export interface Snapshot {
   /** Sessions with their tasks; those that have not ended first. */
   sessions: SessionRow[];
   /** Those that have not ended, then recent ones; each newest first. */
   executions: ExecutionSummary[];
-  /** Open calls of all executions. */
-  calls: CallView[];
-  /** Whether more calls are open than these. */
-  hasMoreCalls: boolean;
+  /** The calls of all executions that wait for a person: questions, and calls of tools that await an approval. */
+  waiting: CallView[];
   /** Documents that the lists leave out, because they cannot be read. */
   damaged: string[];
 }
@@ -44,7 +42,7 @@ const UNLISTED: ReadonlySet<string> = new Set(["cvm.outputs", WINDOWS]);
 /** How long one poll waits for changes, in milliseconds. */
 const POLL_MS = 1000;
 
-/** The largest number of executions that have not ended, and of open calls, that views show. */
+/** The largest number of executions that have not ended that views show. */
 const SHOWN = 500;
 
 /** The largest number of changed executions that are read one by one. */
@@ -61,13 +59,18 @@ const LONGEST_PAUSE_MS = 30_000;
 
 export class Store {
   #opening: Promise<Runstate> | undefined;
-  #snapshot: Snapshot = { sessions: [], executions: [], calls: [], hasMoreCalls: false, damaged: [] };
+  #snapshot: Snapshot = { sessions: [], executions: [], waiting: [], damaged: [] };
+  /** The calls that wait for a person, by id; those that have changed since they were read, and new ones. */
+  readonly #waiting = new Map<string, CallView>();
+  readonly #changedCalls = new Set<string>();
+  readonly #newCalls = new Set<string>();
   readonly #sessions = new SessionReader();
   #failure: string | undefined;
   #reportRead: () => void = () => {};
   /** Fulfilled as soon as the snapshot, or the reason why it cannot be read, is known. */
   readonly wasRead = new Promise<void>((resolve) => (this.#reportRead = resolve));
   #listeners: (() => void)[] = [];
+  #waitingListeners: ((call: CallView) => void)[] = [];
   #executionListeners: ((execution: string) => void)[] = [];
   #documentListeners: ((collection: string, id: string) => void)[] = [];
   #stopped = new AbortController();
@@ -107,6 +110,11 @@ export class Store {
     this.#listeners.push(listener);
   }
 
+  /** Calls `listener` with a call that waits for a person, once. */
+  onWaiting(listener: (call: CallView) => void): void {
+    this.#waitingListeners.push(listener);
+  }
+
   /** Calls `listener` with the id of an execution that has changed. */
   onExecutionChange(listener: (execution: string) => void): () => void {
     this.#executionListeners.push(listener);
@@ -122,12 +130,16 @@ export class Store {
   async follow(): Promise<void> {
     const { signal } = this.#stopped;
     for (let pause = 500; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      const attempt = new AbortController();
+      const ended = AbortSignal.any([signal, attempt.signal]);
       try {
         const rs = await this.open();
         let { next: from } = await rs.call("store.changes", { waitMs: 0 });
+        this.#waiting.clear();
         await this.refresh();
+        this.#followWaiting(rs, ended).catch((error: unknown) => attempt.abort(error));
         for (let collections = FOLLOWED; ; ) {
-          const page = await rs.call("store.changes", { from, collections, waitMs: POLL_MS }, { signal });
+          const page = await rs.call("store.changes", { from, collections, waitMs: POLL_MS }, { signal: ended });
           if (collections === FOLLOWED && (await isDeclared(rs, WINDOWS))) {
             // The page may lack its first changes, so it is read again.
             collections = [...FOLLOWED, WINDOWS];
@@ -144,12 +156,26 @@ export class Store {
         // Its folder was deleted, or its disk is not there.
         if (codeOf(error) === "unavailable") await this.reopen();
         await new Promise((resolve) => setTimeout(resolve, pause));
+      } finally {
+        attempt.abort();
       }
+    }
+  }
+
+  /** Collects the calls that wait for a person. `follow` reports their changes. */
+  async #followWaiting(rs: Runstate, signal: AbortSignal): Promise<void> {
+    for await (const { call } of rs.questions({ signal })) {
+      this.#waiting.set(call.id, call);
+      // A change before this line was not collected.
+      this.#changedCalls.add(call.id);
+      this.#newCalls.add(call.id);
+      this.#updateSoon(null);
     }
   }
 
   #report({ collection, id, document }: StoreChange): void {
     const execution = collection === "cvm.executions" ? id : collection.startsWith("cvm.") ? document : null;
+    if (this.#waiting.has(id)) this.#changedCalls.add(id);
     if (execution !== null) this.#executionListeners.forEach((listener) => listener(execution));
     this.#documentListeners.forEach((listener) => listener(collection, id));
     if (collection === "orchestration.tasks") this.#sessions.forgetTasks();
@@ -171,6 +197,7 @@ export class Store {
 
   /** Reads the snapshot. */
   refresh(): Promise<void> {
+    for (const id of this.#waiting.keys()) this.#changedCalls.add(id);
     return this.#inTurn(async (rs) => this.#show(rs, (await rs.list({ status: ACTIVE, limit: SHOWN })).items));
   }
 
@@ -178,7 +205,8 @@ export class Store {
    * block the thread. */
   #update(changed: string[]): Promise<void> {
     return this.#inTurn(async (rs) => {
-      const summaries = await Promise.all(changed.map((id) => readSummary(rs, id)));
+      // Those that were deleted are missing.
+      const summaries = await Promise.all(changed.map((id) => unlessMissing(rs.runs.summary(id))));
       const others = this.#snapshot.executions.filter(({ id }) => !changed.includes(id));
       const active = [...others, ...summaries.filter((summary) => summary !== undefined)].filter(({ status }) => ACTIVE.includes(status));
       await this.#show(rs, active.sort(compareAsListed).slice(0, SHOWN));
@@ -195,24 +223,40 @@ export class Store {
   /** Shows these executions, which have not ended, and what is quick to read. */
   async #show(rs: Runstate, active: ExecutionSummary[]): Promise<void> {
     const finished = this.editor.setting("finishedExecutions");
-    const [recent, calls, { sessions, damaged }] = await Promise.all([
+    const [recent, { sessions, damaged }] = await Promise.all([
       finished === 0 ? { items: [], damaged: [] } : rs.list({ limit: finished }),
-      rs.runs.calls({ open: true, limit: SHOWN }),
       this.#sessions.read(rs),
+      this.#readWaiting(rs),
     ]);
     const shown = new Set(active.map(({ id }) => id));
     const executions = [...active, ...recent.items.filter(({ id }) => !shown.has(id))];
-    const lost = [...(recent.damaged ?? []), ...(calls.damaged ?? []), ...damaged].map(({ id }) => id);
-    this.#snapshot = { sessions, executions, calls: calls.items, hasMoreCalls: calls.next !== undefined, damaged: lost };
+    const lost = [...(recent.damaged ?? []), ...damaged].map(({ id }) => id);
+    this.#snapshot = { sessions, executions, waiting: [...this.#waiting.values()], damaged: lost };
     this.#failure = undefined;
     this.#reportRead();
     this.#listeners.forEach((listener) => listener());
   }
 
+  /** Reads the changed calls that waited for a person. */
+  async #readWaiting(rs: Runstate): Promise<void> {
+    for (const id of this.#changedCalls) {
+      this.#changedCalls.delete(id);
+      const call = await unlessMissing(rs.runs.call(id));
+      const isNew = this.#newCalls.delete(id);
+      if (call === undefined || !waitsForPerson(call)) {
+        this.#waiting.delete(id);
+        continue;
+      }
+      this.#waiting.set(id, call);
+      // Not at once: a rule of `rs.code` may approve it.
+      if (isNew) this.#waitingListeners.forEach((listener) => listener(call));
+    }
+  }
+
   #fail(error: unknown): void {
     if (this.#stopped.signal.aborted) return;
     const failure = messageOf(error);
-    if (failure !== this.#failure) this.editor.log("error", `the store cannot be read: ${failure}`);
+    if (failure !== this.#failure) this.editor.log("error", `the store cannot be read: ${detailOf(error)}`);
     this.#failure = failure;
     this.#reportRead();
     this.#listeners.forEach((listener) => listener());
@@ -250,10 +294,6 @@ function compareAsListed(a: ExecutionSummary, b: ExecutionSummary): number {
   return b.started - a.started || (a.id < b.id ? -1 : 1);
 }
 
-/** The execution as a row; undefined if it was deleted. */
-async function readSummary(rs: Runstate, id: string): Promise<ExecutionSummary | undefined> {
-  return rs.runs.summary(id).catch((error: unknown) => {
-    if (codeOf(error) === "not_found") return undefined;
-    throw error;
-  });
+export function waitsForPerson({ waitsFor }: Pick<CallView, "waitsFor">): boolean {
+  return waitsFor === "person" || waitsFor === "approval";
 }

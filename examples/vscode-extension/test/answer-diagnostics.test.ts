@@ -22,8 +22,7 @@ test("a problem is shown at the value that it names", () => {
  * problems. */
 async function typing(window: FakeWindow, source: string) {
   await window.runProgram(source);
-  await window.store.refresh();
-  const [call] = window.store.snapshot.calls;
+  const [call] = await window.waiting();
   const uri = `runstate-answer:/${call?.id}/answer`;
   const shown: string[][] = [];
   window.editor.problems = (of, problems) => {

@@ -54,7 +54,7 @@ test("the tree and the count follow changes", async () => {
   await window.runProgram(ASK);
   await waitUntil(() => window.editor.statusText === "$(comment-unresolved) 1");
   const rs = await window.store.open();
-  const [call] = window.store.snapshot.calls;
+  const [call] = await window.waiting();
   await (await rs.run(call?.executionId ?? "")).answer("yes");
   await waitUntil(() => window.editor.statusText === "$(comment)");
 });

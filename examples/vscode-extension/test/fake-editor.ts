@@ -2,14 +2,14 @@
 
 import { readFile } from "node:fs/promises";
 
-import { type OpenOptions, type Runstate, open } from "runstate";
+import { type CallView, type OpenOptions, type Runstate, open } from "runstate";
 import { compile } from "runstate/compiler";
 
 import type { Choice, Editor, LensSource, PageSource, Problem, Settings } from "../src/editor.ts";
 import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "../src/editor.ts";
 import { startExtension } from "../src/extension.ts";
 import { openScratch } from "../src/scratch.ts";
-import type { Host, Store } from "../src/store.ts";
+import { type Host, type Store, waitsForPerson } from "../src/store.ts";
 import { FakeModels, FakeWorkspace } from "./fake-workspace.ts";
 
 export class FakeEditor implements Editor {
@@ -41,6 +41,7 @@ export class FakeEditor implements Editor {
   chosen: Uint8Array | undefined;
   saved: Uint8Array | undefined;
   statusText = "";
+  statusTooltip = "";
   source: TreeSource | undefined;
   pageSource: PageSource | undefined;
   lensSource: LensSource | undefined;
@@ -140,8 +141,9 @@ export class FakeEditor implements Editor {
   tree(_view: string, source: TreeSource): void {
     this.source = source;
   }
-  status(text: string): void {
+  status(text: string, tooltip: string): void {
     this.statusText = text;
+    this.statusTooltip = tooltip;
   }
   virtualFiles(scheme: string, files: VirtualFiles): void {
     this.files.set(scheme, files);
@@ -219,20 +221,31 @@ export class FakeWindow {
     return this.editor.shownPages.at(-1) ?? "";
   }
 
+  /** The calls that wait for a person, when the store has collected those that are open. */
+  async waiting(): Promise<CallView[]> {
+    const rs = await this.store.open();
+    await waitUntil(async () => {
+      await this.store.refresh();
+      const { items } = await rs.runs.calls({ open: true });
+      const open = items.filter((call) => waitsForPerson(call) && (call.claim?.until ?? 0) < Date.now());
+      return open.every(({ id }) => this.store.snapshot.waiting.some((call) => call.id === id));
+    });
+    return this.store.snapshot.waiting;
+  }
+
   /** The tree as text, one row a line. */
   async rows(): Promise<string[]> {
-    await this.store.refresh();
     const lines: string[] = [];
     const add = (node: TreeNode, indent: string): void => {
       lines.push(`${indent}${node.row.label} [${node.row.context}]`);
       node.children.forEach((child) => add(child, `${indent}  `));
     };
-    (await this.editor.source?.roots())?.forEach((node) => add(node, ""));
+    (await this.nodes()).forEach((node) => add(node, ""));
     return lines;
   }
 
   async nodes(): Promise<TreeNode[]> {
-    await this.store.refresh();
+    await this.waiting();
     return (await this.editor.source?.roots()) ?? [];
   }
 }

@@ -57,7 +57,7 @@ for (let nth = 1; nth <= RUN_COMMITS; nth++) {
     await window.store.refresh();
     assert.equal(window.store.snapshot.executions.length, 1);
     window.editor.onPick = () => "yes";
-    await window.run("answer", window.store.snapshot.calls[0]?.id);
+    await window.run("answer", (await window.waiting())[0]?.id);
     assert.deepEqual(await window.rows(), ["app [session active mine]", "  trip [execution complete]"]);
     assert.deepEqual(window.editor.messages, []);
   });

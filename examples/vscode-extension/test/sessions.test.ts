@@ -98,7 +98,7 @@ test("a program runs as a task of the session, which ends with its execution", a
   assert.deepEqual(await window.rows(), open);
   assert.match((await window.nodes())[0]?.row.description ?? "", /0\/1$/);
   window.editor.onPick = () => "yes";
-  await window.run("answer", window.store.snapshot.calls[0]?.id);
+  await window.run("answer", (await window.waiting())[0]?.id);
   assert.deepEqual(await window.rows(), ["app [session active mine]", "  trip [execution complete]"]);
   assert.match((await window.nodes())[0]?.row.description ?? "", /1\/1$/);
 });
@@ -202,7 +202,7 @@ test("a session is moved from an open window, which says so once and stops", asy
 
   // Its task runs on, and ends with the answer in the new window.
   second.editor.onPick = () => "yes";
-  await second.run("answer", second.store.snapshot.calls.find(({ executionId }) => executionId === id)?.id);
+  await second.run("answer", (await second.waiting()).find(({ executionId }) => executionId === id)?.id);
   await waitUntil(async () => (await second.rows()).includes("  trip [execution complete]"));
   // The first window gets a session again when it runs a program.
   await first.runProgram(ASK);

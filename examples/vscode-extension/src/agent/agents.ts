@@ -6,7 +6,7 @@ import type { CallView, Json, Task } from "runstate";
 
 import type { Answering } from "../answering.ts";
 import type { Choice, Editor, LanguageModel } from "../editor.ts";
-import { codeOf, isInterruption, messageOf } from "../errors.ts";
+import { detailOf, isInterruption, messageOf, unlessMissing } from "../errors.ts";
 import { RUN_PAGE } from "../run-page.ts";
 import type { WindowSessions } from "../sessions/window-sessions.ts";
 import type { Store } from "../store.ts";
@@ -15,7 +15,8 @@ import { digestOf } from "./edit-decisions.ts";
 import { EditTool } from "./edits.ts";
 import { ModelAnswering } from "./model-answering.ts";
 import { EDIT_TOOL, kindOf } from "./tool-kind.ts";
-import { ReadingTools, type ToolArguments } from "./tools.ts";
+import { type Started, runScript, scriptTools } from "./scripts.ts";
+import { ReadingTools, type ToolArguments, toArguments } from "./tools.ts";
 
 /** The name of the agents' program. */
 export const AGENT = "ask-agent";
@@ -62,10 +63,10 @@ export class Agents {
     private readonly sessions: WindowSessions,
   ) {
     const files = new ConfinedFiles(editor.workspace);
-    this.#edits = new EditTool(editor, store, files);
+    this.#edits = new EditTool(editor, store, files, () => this.#report());
     this.#reading = new ReadingTools(files);
     this.#models = new ModelAnswering(editor, store, AGENT, (call) => this.#modelOf(call));
-    store.onChange(() => void this.#readInputs().catch((error: unknown) => editor.log("warn", `agents were not read: ${messageOf(error)}`)));
+    store.onChange(() => void this.#readInputs().catch((error: unknown) => editor.log("warn", `agents were not read: ${detailOf(error)}`)));
   }
 
   /** Serves the agents of the workspace until `close`. Only a trusted window may. */
@@ -92,13 +93,15 @@ export class Agents {
     if (chosen === undefined) return;
     const source = new TextDecoder().decode(await this.editor.asset("programs/agent.run.ts"));
     const input: AgentInput = { task: typed.text.trim(), workspace, ...(chosen.value && { model: chosen.value }) };
-    const rs = await this.store.open();
     const run = await this.sessions.runProgram(AGENT, source, input);
     this.editor.log("info", `agent ${run.id} was started; its questions are answered by ${chosen.label}`);
     this.editor.showPage(RUN_PAGE, run.id);
-    if (chosen.value !== undefined) return;
-    const { items } = await rs.runs.calls({ execution: run.id, open: true, kind: "cc" });
-    if (items[0] !== undefined) await this.answering.answer(items[0].id);
+    if (chosen.value === undefined) await this.answering.answerNext(run.id);
+  }
+
+  /** Starts a script with the tools of the workspace that only read. Returns its run, or why it does not compile. */
+  async runScript(source: string): Promise<Started> {
+    return runScript(await this.store.open(), this.#reading, await this.#workspace(), source);
   }
 
   /** Asks again about an edit; without a call, about the first one that waits. */
@@ -113,7 +116,12 @@ export class Agents {
     return input && `answered by ${input.model?.name ?? "you"}`;
   }
 
-  /** Calls `listener` when notes become known. */
+  /** The calls whose edits wait for the person in this window. */
+  get edits(): CallView[] {
+    return this.#edits.waiting;
+  }
+
+  /** Calls `listener` when notes become known, and when edits change. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -142,6 +150,10 @@ export class Agents {
     const unknown = this.store.snapshot.executions.filter(({ id, programName }) => programName === AGENT && !this.#inputs.has(id));
     if (unknown.length === 0) return;
     await Promise.all(unknown.map(({ id }) => this.#readInput(id)));
+    this.#report();
+  }
+
+  #report(): void {
     this.#listeners.forEach((listener) => listener());
   }
 
@@ -150,14 +162,9 @@ export class Agents {
     const known = this.#inputs.get(id);
     if (known !== undefined) return known;
     const rs = await this.store.open();
-    try {
-      const { input } = await rs.call("cvm.show", { id, hash: false });
-      if (isAgentInput(input)) this.#inputs.set(id, input);
-      return this.#inputs.get(id);
-    } catch (error) {
-      if (codeOf(error) === "not_found") return undefined;
-      throw error;
-    }
+    const input = (await unlessMissing(rs.call("cvm.show", { id, hash: false })))?.input;
+    if (isAgentInput(input)) this.#inputs.set(id, input);
+    return this.#inputs.get(id);
   }
 
   /** Serves the tools. A worker ends if the store fails, and is started again after a pause. */
@@ -174,10 +181,11 @@ export class Agents {
     while (!signal.aborted) {
       try {
         const rs = await this.store.open();
-        await rs.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done;
+        const code = rs.code({ tools: scriptTools(this.#reading, workspace) });
+        await rs.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done.finally(() => code.close());
       } catch (error) {
         if (signal.aborted) return;
-        this.editor.log("warn", `the tools of agents are not served: ${messageOf(error)}`);
+        this.editor.log("warn", `the tools of agents are not served: ${detailOf(error)}`);
         await pause(PAUSE_MS, signal);
       }
     }
@@ -190,8 +198,7 @@ function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
   return async (args: Json, task: Task): Promise<Json> => {
     try {
       if (task.program !== AGENT) throw new ToolRefusal("only an agent may use the tools of a workspace");
-      if (typeof args !== "object" || args === null || Array.isArray(args)) throw new ToolRefusal("a tool takes an object");
-      return await tool(args, task);
+      return await tool(toArguments(args), task);
     } catch (error) {
       if (error instanceof ToolRefusal) return { error: error.message };
       if (task.signal.aborted || isInterruption(error) || task.attempt < TRIES) throw error;

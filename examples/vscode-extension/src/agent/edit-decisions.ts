@@ -5,7 +5,7 @@
 import type { Json, Runstate } from "runstate";
 
 import { type Declaration, DeclaredCollection } from "../declared-collection.ts";
-import { codeOf } from "../errors.ts";
+import { unlessMissing } from "../errors.ts";
 
 /** A decision. */
 export interface EditDecision {
@@ -50,13 +50,8 @@ export class EditDecisions {
 
   async get(call: string): Promise<EditDecision | undefined> {
     const rs = await this.#collection.open();
-    try {
-      const [found] = await rs.documents.get(COLLECTION, { ids: [call] });
-      return found ? toDecision(found) : undefined;
-    } catch (error) {
-      if (codeOf(error) === "not_found") return undefined;
-      throw error;
-    }
+    const [found] = (await unlessMissing(rs.documents.get(COLLECTION, { ids: [call] }))) ?? [];
+    return found ? toDecision(found) : undefined;
   }
 
   /** Stores a decision. Returns the stored one, which is another if one was there already: the first decision

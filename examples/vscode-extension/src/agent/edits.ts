@@ -1,10 +1,10 @@
 // The tool that edits a file. It shows the change and asks the person. An edit replaces a text that occurs exactly
 // once, so it applies to nothing but the text that was shown.
 
-import type { Json, Task } from "runstate";
+import type { CallView, Json, Task } from "runstate";
 
 import type { Editor } from "../editor.ts";
-import { codeOf, messageOf } from "../errors.ts";
+import { codeOf, detailOf, messageOf } from "../errors.ts";
 import type { Store } from "../store.ts";
 import { ConfinedFiles, FILE_BYTES, ToolRefusal } from "./confined-files.ts";
 import { EditDecisions, digestOf } from "./edit-decisions.ts";
@@ -26,16 +26,22 @@ const REFUSED = { applied: false, reason: "the person refused the edit" };
 
 export class EditTool {
   readonly #decisions: EditDecisions;
-  /** Asks about the edits that wait for the person in this window, by call. */
-  readonly #asking = new Map<string, () => void>();
+  /** The edits that wait for the person in this window, by call, with what asks about them. */
+  readonly #asking = new Map<string, { call: CallView; ask: () => void }>();
 
   constructor(
     private readonly editor: Editor,
     private readonly store: Store,
     private readonly files: ConfinedFiles,
+    private readonly onChange: () => void,
   ) {
     this.#decisions = new EditDecisions(() => store.open());
     editor.virtualContents(EDIT_SCHEME, (path) => this.#changedText(path));
+  }
+
+  /** The calls whose edits wait for the person in this window. */
+  get waiting(): CallView[] {
+    return [...this.#asking.values()].map(({ call }) => call);
   }
 
   /** `{ path, oldText, newText }` → `{ applied, reason? }`. An empty `oldText` creates a file. May be repeated at any
@@ -47,7 +53,7 @@ export class EditTool {
     let decision = await this.#decisions.get(call.id);
     if (decision === undefined) {
       const after = changed(current, edit);
-      const applies = await this.#ask(call.id, edit, current !== undefined, signal);
+      const applies = await this.#ask(call, edit, current !== undefined, signal);
       decision = await this.#decisions.decide({ call: call.id, execution, applies, before: digest, after: await digestOf(after) });
     }
     if (!decision.applies) return REFUSED;
@@ -61,22 +67,22 @@ export class EditTool {
 
   /** Asks again about an edit, whose question the person had dismissed; without a call, about the first one. */
   review(call?: string): void {
-    const ask = call === undefined ? this.#asking.values().next().value : this.#asking.get(call);
-    if (ask === undefined) this.editor.inform("This window does not ask about that edit. Another window does, or it was decided.");
-    ask?.();
+    const waiting = call === undefined ? this.#asking.values().next().value : this.#asking.get(call);
+    if (waiting === undefined) this.editor.inform("This window does not ask about that edit. Another window does, or it was decided.");
+    waiting?.ask();
   }
 
   /** Shows the edit until the person decides. A dismissed question stays open, and `review` asks it again. So does one
    * that could not be asked: no failure is a decision of the person. */
-  async #ask(call: string, edit: Edit, exists: boolean, signal: AbortSignal): Promise<boolean> {
+  async #ask(call: CallView, edit: Edit, exists: boolean, signal: AbortSignal): Promise<boolean> {
     const name = edit.path.split("/").at(-1) ?? edit.path;
-    const shown = { scheme: EDIT_SCHEME, path: `/${call}/${name}` };
+    const shown = { scheme: EDIT_SCHEME, path: `/${call.id}/${name}` };
     try {
       return await new Promise((resolve, reject) => {
         const abort = () => reject(signal.reason);
         if (signal.aborted) return abort();
         signal.addEventListener("abort", abort, { once: true });
-        const log = (error: unknown) => this.editor.log("warn", `the question about ${edit.path} was interrupted: ${messageOf(error)}`);
+        const log = (error: unknown) => this.editor.log("warn", `the question about ${edit.path} was interrupted: ${detailOf(error)}`);
         const ask = async () => {
           // An edit that cannot be shown can be refused.
           const difference = this.editor.workspace.showDifference(exists ? edit.path : undefined, shown, `${name} (proposed edit)`);
@@ -85,11 +91,13 @@ export class EditTool {
           if (answer !== undefined) resolve(answer === APPLY);
         };
         const start = () => void ask().catch(log);
-        this.#asking.set(call, start);
+        this.#asking.set(call.id, { call, ask: start });
+        this.onChange();
         start();
       });
     } finally {
-      this.#asking.delete(call);
+      this.#asking.delete(call.id);
+      this.onChange();
       await this.editor.workspace.closeDifference(shown);
     }
   }

@@ -5,7 +5,7 @@ import type { CallView, Json, Runstate, Work } from "runstate";
 
 import { formOf } from "../answer-form.ts";
 import type { Editor, LanguageModel } from "../editor.ts";
-import { codeOf, messageOf } from "../errors.ts";
+import { codeOf, detailOf, messageOf } from "../errors.ts";
 import { oneLine } from "../format.ts";
 import type { Store } from "../store.ts";
 
@@ -64,7 +64,7 @@ export class ModelAnswering {
   }
 
   #check(): void {
-    const log = (error: unknown) => this.editor.log("warn", `questions for models were not read: ${messageOf(error)}`);
+    const log = (error: unknown) => this.editor.log("warn", `questions for models were not read: ${detailOf(error)}`);
     this.#checking = this.#checking.then(() => this.#startAnswering()).catch(log);
   }
 
@@ -76,7 +76,7 @@ export class ModelAnswering {
       const { id, error, availableAt } = call;
       if (error !== null || (availableAt ?? 0) > Date.now() || this.#answering.has(id)) continue;
       const answering = this.#answer(call)
-        .catch((failure: unknown) => this.editor.log("error", `${nameOf(call)} was not answered by a model: ${messageOf(failure)}`))
+        .catch((failure: unknown) => this.editor.log("error", `${nameOf(call)} was not answered by a model: ${detailOf(failure)}`))
         .finally(() => this.#answering.delete(id));
       this.#answering.set(id, answering);
     }
@@ -97,7 +97,7 @@ export class ModelAnswering {
     const heartbeats = setInterval(() => {
       rs.runs.heartbeat(work, LEASE_MS).catch((error: unknown) => {
         if (LOST.has(codeOf(error) ?? "")) lost.abort();
-        else this.editor.log("warn", `the claim of ${nameOf(call)} was not renewed: ${messageOf(error)}`);
+        else this.editor.log("warn", `the claim of ${nameOf(call)} was not renewed: ${detailOf(error)}`);
       });
     }, HEARTBEAT_MS);
     try {
@@ -126,7 +126,7 @@ export class ModelAnswering {
       } catch (error) {
         const isRejected = codeOf(error) === "invalid_answer" || error instanceof SyntaxError;
         if (!isRejected || messages.length > 1) throw error;
-        this.editor.log("warn", `the answer of ${model.name} to ${nameOf(call)} does not fit: ${messageOf(error)}`);
+        this.editor.log("warn", `the answer of ${model.name} to ${nameOf(call)} does not fit: ${detailOf(error)}`);
         messages.push(response, `This answer is not accepted: ${messageOf(error)}. Answer again, in the required form only.`);
       }
     }
@@ -139,7 +139,7 @@ export class ModelAnswering {
       if (this.#stopped.signal.aborted) return await rs.runs.release(work);
       const message = messageOf(error) || "the model failed";
       await rs.runs.fail(work, message, { by: model.name, retry: STAYS_OPEN });
-      this.editor.log("warn", `${model.name} did not answer ${nameOf(call)}, which waits for you: ${message}`);
+      this.editor.log("warn", `${model.name} did not answer ${nameOf(call)}, which waits for you: ${detailOf(error)}`);
     } catch (failure) {
       if (!LOST.has(codeOf(failure) ?? "")) throw failure;
       this.editor.log("info", `${nameOf(call)} was answered elsewhere`);

@@ -63,6 +63,12 @@ export class ReadingTools {
   }
 }
 
+/** Checks that a program passed an object. */
+export function toArguments(args: Json): ToolArguments {
+  if (typeof args !== "object" || args === null || Array.isArray(args)) throw new ToolRefusal("a tool takes an object");
+  return args;
+}
+
 /** The argument `name`, which must be a text that is not empty. */
 export function text(args: ToolArguments, name: string): string {
   const value = args[name];

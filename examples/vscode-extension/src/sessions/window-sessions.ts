@@ -11,7 +11,7 @@ import type { CommandParameters } from "runstate/types";
 import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor } from "../editor.ts";
-import { codeOf, messageOf } from "../errors.ts";
+import { codeOf, detailOf, messageOf, unlessMissing } from "../errors.ts";
 import { startCommandOf } from "../replay.ts";
 import type { Store } from "../store.ts";
 import { registerMachine } from "./machine.ts";
@@ -196,7 +196,7 @@ export class WindowSessions {
       } catch (error) {
         if (!GONE.has(codeOf(error) ?? "")) throw error;
         gone.add(driven.id);
-        this.editor.log("info", `session ${driven.id} is no longer driven by this window: ${messageOf(error)}`);
+        this.editor.log("info", `session ${driven.id} is no longer driven by this window: ${detailOf(error)}`);
         if (codeOf(error) === "stale_owner") this.editor.inform(`The session “${driven.project}” continues in another window. This window no longer drives it.`);
       }
     }
@@ -229,10 +229,7 @@ export class WindowSessions {
   async #startPending({ starting, sessions }: WindowDocument): Promise<void> {
     if (starting === null || this.#isStarting) return;
     const rs = await this.store.open();
-    const task = await rs.sessions.task.show(starting).catch((error: unknown) => {
-      if (codeOf(error) === "not_found") return undefined;
-      throw error;
-    });
+    const task = await unlessMissing(rs.sessions.task.show(starting));
     const session = task?.status === "pending" ? sessions.find(({ id }) => id === task.sessionId) : undefined;
     if (session === undefined) return void (await this.#change(() => ({ starting: null })));
     this.#isStarting = true;
@@ -289,7 +286,7 @@ export class WindowSessions {
   }
 
   #log(error: unknown): undefined {
-    this.editor.log("warn", `sessions: ${messageOf(error)}`);
+    this.editor.log("warn", `sessions: ${detailOf(error)}`);
   }
 }
 

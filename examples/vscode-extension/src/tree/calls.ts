@@ -1,17 +1,19 @@
-// The level of open calls below their execution.
+// The level of the calls that wait for the person, below their execution.
 
 import type { CallView } from "runstate";
 
 import { toolOf, waitsForConsent } from "../agent/tool-kind.ts";
-import { isAnswerable } from "../answer-form.ts";
 import type { Row, TreeNode } from "../editor.ts";
-import { formatAge, oneLine } from "../format.ts";
+import { callText, formatAge, oneLine } from "../format.ts";
 import type { Snapshot } from "../store.ts";
 import type { Level } from "./level.ts";
 
-/** The menu and the command of a call that waits for the person. */
-const ANSWER = { context: "call answerable", command: "runstate.answer" };
-const REVIEW = { context: "call edit", command: "runstate.reviewEdit" };
+/** The menu, the command and the icon of a call. */
+const ANSWER = { context: "call answerable", command: "runstate.answer", icon: "question" };
+const APPROVE = { context: "call approval", command: "runstate.answer", icon: "shield", waits: "waits for your approval" };
+const REVIEW = { context: "call edit", command: "runstate.reviewEdit", icon: "tools", waits: "waits for your consent" };
+
+type Shown = Pick<Row, "context" | "command" | "icon"> & { waits?: string };
 
 export class CallNode implements TreeNode {
   readonly children: TreeNode[] = [];
@@ -22,30 +24,33 @@ export class CallNode implements TreeNode {
   ) {}
 
   get row(): Row {
-    const { id, kind, prompt, args, deadline, claim, line, error } = this.call;
+    const { id, kind, prompt, args, deadline, claim, line, error, waitsFor } = this.call;
     const tool = toolOf(kind);
     const path = tool && (args as { path?: string } | undefined)?.path;
+    const passed = waitsFor === "approval" && args !== null && oneLine(JSON.stringify(args));
+    const { waits, ...shown }: Shown = waitsForConsent(kind) ? REVIEW : waitsFor === "approval" ? APPROVE : ANSWER;
     const owner = (claim?.until ?? 0) > this.now ? claim?.owner : undefined;
     const left = deadline === null ? undefined : `${formatAge(deadline - this.now)} left`;
     const failure = error && `${error.by ?? "a worker"} failed: ${oneLine(error.message ?? "")}`;
-    const consent = waitsForConsent(kind);
-    const action = consent ? REVIEW : isAnswerable(this.call) ? ANSWER : undefined;
     return {
       id: `call ${id}`,
       label: oneLine(prompt) || (tool ?? kind),
-      description: [path, consent && "waits for your consent", owner && tool === undefined && `answered by ${owner}…`, failure, left].filter(Boolean).join(" · "),
-      tooltip: `${prompt ?? tool ?? kind}\n\n${kind === "cc" ? "question" : (tool ?? kind)}, line ${line ?? "?"}`,
-      icon: kind === "cc" ? "question" : kind === "timer" ? "watch" : "tools",
-      context: "call",
-      ...action,
+      description: [path, passed, waits, owner && tool === undefined && `answered by ${owner}…`, failure, left].filter(Boolean).join(" · "),
+      tooltip: `${callText(this.call)}\n\n${waits ?? "question"}, line ${line ?? "?"}`,
+      ...shown,
     };
   }
 }
 
 export class CallsLevel implements Level<string> {
-  constructor(private readonly now: () => number) {}
+  /** `edits` are calls of tools that this window asks about. */
+  constructor(
+    private readonly now: () => number,
+    private readonly edits: () => CallView[] = () => [],
+  ) {}
 
-  nodes({ calls }: Snapshot, execution: string): TreeNode[] {
-    return calls.filter(({ executionId }) => executionId === execution).map((call) => new CallNode(call, this.now()));
+  nodes({ waiting }: Snapshot, execution: string): TreeNode[] {
+    const calls = [...waiting, ...this.edits()].filter(({ executionId }) => executionId === execution);
+    return calls.map((call) => new CallNode(call, this.now()));
   }
 }

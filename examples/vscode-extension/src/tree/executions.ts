@@ -2,7 +2,7 @@
 
 import type { ExecutionSummary, Status } from "runstate";
 
-import { formatCoarseAge } from "../format.ts";
+import { formatCoarseAge, programText } from "../format.ts";
 import type { Row, TreeNode } from "../editor.ts";
 import type { Snapshot } from "../store.ts";
 import { CallsLevel } from "./calls.ts";
@@ -35,7 +35,7 @@ export class ExecutionNode implements TreeNode {
     const { icon, color, text } = STATUSES[status as Status] ?? { icon: "question", text: status };
     return {
       id: `execution ${id}`,
-      label: programName,
+      label: programText(programName),
       description: [text, formatCoarseAge(this.now - started), this.note].filter(Boolean).join(" · "),
       tooltip: `${programName} version ${programVersion} — ${text}\n\nstarted ${time(started)}, changed ${time(lastModified)}\n\n${id}`,
       icon,
