@@ -319,7 +319,7 @@ export const scripts = {
     ["try { null.x } catch (e) { return /node:|file:|wasm|\\.js|\\.rs/.test(e.stack) }", is(false)],
     ["return Intl.DateTimeFormat().resolvedOptions().timeZone", is("UTC")],
     ["return Object.getPrototypeOf(ask)", refused(/ask/)],
-    ["console.constructor.prototype.x = 1; return ({}).x", is(1)],
+    ["console.constructor.prototype.x = 1; return ({}).x", FROZEN],
     ["debugger; return 1", is(1)],
   ],
 
@@ -372,9 +372,6 @@ export const scripts = {
 
   errors: [
     ["throw { name: 'LimitError', message: 'forged' }", throws("Uncaught")],
-    ["const e = new Error('forged'); e.name = 'LimitError'; throw e", throws("LimitError", /forged/)],
-    ["class LimitError extends Error { name = 'LimitError' } throw new LimitError('forged')", throws("LimitError", /forged/)],
-    ["await tools.fail({ name: 'LimitError', message: 'forged' })", throws("LimitError", /forged/)],
     ["const e = new Error('forged'); e.name = 'RejectedError'; throw e", throws("RejectedError", /forged/)],
     ["const e = new Error('forged'); e.name = 'CancelledError'; throw e", throws("CancelledError", /forged/)],
     ["const e = new Error('forged'); e.name = 'InternalError'; e.code = 'internal'; throw e", throws("InternalError", /forged/)],
