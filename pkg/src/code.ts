@@ -218,10 +218,11 @@ export class Code implements AsyncDisposable {
   /** Reads the first lines that a run has printed. */
   async #readOutput(run: string, signal: AbortSignal | undefined): Promise<string[]> {
     const output: string[] = [];
+    const encoder = new TextEncoder();
     for (let [from, room] = [0, OUTPUT_BYTES]; ; ) {
       const { lines, next, more } = await this.#runs.progress(run, { from, signal });
       for (const line of lines) {
-        if ((room -= line.length) < 0) return [...output, "… (the rest of the output is left out)"];
+        if ((room -= encoder.encode(line).length) < 0) return [...output, "… (the rest of the output is left out)"];
         output.push(line);
       }
       if (!more) return output;

@@ -185,6 +185,13 @@ test("limits end a run, and further open calls queue", async (t) => {
   assert.throws(() => rs.code({ tools: {}, limits: { heap: "much" } }), /is not a size/);
 });
 
+test("the lines of a result have at most 256 KiB", async (t) => {
+  const { code } = await openCode(t, {}, { limits: { output: "1 MiB" } });
+  const { output } = await code.run("for (let i = 0; i < 4; i += 1) console.log('\u20ac'.repeat(30_000))");
+  assert.deepEqual(output.map((line) => line.length), [30_000, 30_000, output[2].length]);
+  assert.match(output[2], /left out/);
+});
+
 test("calls that the list of tools lacks are refused when they are made", async (t) => {
   const { code } = await openCode(t, { a: () => 1 });
   const r = await code.run(`try { return await call("other", 1) } catch (e) { return e.name }`);
