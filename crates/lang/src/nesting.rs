@@ -1,5 +1,6 @@
 //! A token scan before parsing. The parser recurses over nested constructs, and no source may overflow the stack of the
-//! process. Where the scan is unsure, it overestimates the nesting.
+//! process. The scan never counts less nesting than the parser finds: where a slash may begin a division or a regular
+//! expression, it reads on both ways.
 
 /// Most brackets that may be open at once.
 const MAX_BRACKETS: usize = 200;
@@ -7,12 +8,20 @@ const MAX_BRACKETS: usize = 200;
 const MAX_EXPRESSION_TOKENS: usize = 1_500;
 /// Longest chain of `else` on one level.
 const MAX_ELSE: usize = 250;
+/// Most `<` without their `>` in one statement: `A<b, A<b, …`.
+const MAX_ANGLES: usize = 400;
+/// Most ways to read a source.
+const MAX_WAYS: usize = 64;
 
-/// Words before which a line end does not end a statement: `if (a)⏎if (b)⏎…` nests.
-const NESTING_WORDS: &str = "if else for while do with try switch in instanceof of as satisfies extends";
+/// Words after which an operand begins, or a statement: a slash is a regular expression.
+const OPERATOR_WORDS: &str = "return typeof case in instanceof delete void throw new else do extends default debugger";
 
-/// Words after which an operand begins.
-const OPERATOR_WORDS: &str = "return typeof case in of instanceof delete void throw new else do await yield";
+/// Words that may be names, and words that the next line continues.
+const UNKNOWN_WORDS: &str =
+    "of yield await as satisfies is keyof readonly unique infer asserts abstract class function";
+
+/// Words that continue what a line end, a `;` or a `}` seems to end.
+const CONTINUING_WORDS: &str = "else while catch finally in instanceof of as satisfies extends is";
 
 /// The construct that is nested too deeply, with its offset.
 pub(super) struct NestingError {
@@ -20,43 +29,95 @@ pub(super) struct NestingError {
     pub(super) construct: &'static str,
 }
 
+/// What a slash is after the previous token.
 #[derive(Clone, Copy, PartialEq)]
-enum PreviousToken {
-    Operand,
-    /// `)` or `}`: a division or a regular expression may follow.
-    Close,
-    Operator,
+enum Slash {
+    Division,
+    RegExp,
+    Unknown,
 }
 
+/// The previous token, if the next one depends on it.
+#[derive(Clone, Copy, PartialEq)]
+enum Previous {
+    /// `.` or `?.`: a name follows, also one that is a keyword elsewhere.
+    Dot,
+    /// `if`, `while`, `for` or `with`: a statement follows their brackets.
+    Head,
+    /// `break` or `continue`.
+    Jump,
+    Semicolon,
+    Brace,
+    Other,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Bracket {
+    /// Of `if`, `while`, `for` or `with`.
+    Head,
+    Round,
+    Square,
+    Curly,
+    Template,
+}
+
+#[derive(Clone)]
 struct NestingLevel {
+    bracket: Bracket,
     run: usize,
     elses: usize,
-    template: bool,
+    angles: usize,
 }
 
+impl NestingLevel {
+    fn new(bracket: Bracket) -> Self {
+        Self { bracket, run: 0, elses: 0, angles: 0 }
+    }
+}
+
+#[derive(Clone)]
 struct NestingScanner<'a> {
     source: &'a [u8],
     at: usize,
     levels: Vec<NestingLevel>,
-    previous: PreviousToken,
+    slash: Slash,
+    previous: Previous,
+    /// Whether a line has ended since the previous token.
     newline: bool,
-    /// Quotes are ignored up to the end of this line.
-    unsure: bool,
+    /// Whether no program reads so: a closing bracket is not that of the open one, or a string has no end.
+    broken: bool,
 }
 
 /// Finds the first construct that is nested too deeply.
 pub(super) fn check(source: &str) -> Result<(), NestingError> {
-    let level = NestingLevel { run: 0, elses: 0, template: false };
     let mut scan = NestingScanner {
         source: source.as_bytes(),
         at: 0,
-        levels: vec![level],
-        previous: PreviousToken::Operator,
+        levels: vec![NestingLevel::new(Bracket::Curly)],
+        slash: Slash::RegExp,
+        previous: Previous::Other,
         newline: false,
-        unsure: false,
+        broken: false,
     };
-    while scan.at < scan.source.len() {
-        scan.token()?;
+    if source.starts_with("#!") {
+        scan.skip_line();
+    }
+    let mut ways = vec![scan];
+    while let Some(first) = (0..ways.len()).min_by_key(|n| ways[*n].at) {
+        let mut scan = ways.swap_remove(first);
+        let other = scan.token()?;
+        for way in [Some(scan), other].into_iter().flatten().filter(|way| way.at < way.source.len()) {
+            if !ways.iter_mut().any(|known| known.joins(&way)) {
+                ways.push(way);
+            }
+        }
+        // The parser ends at the first error.
+        if ways.iter().any(|way| !way.broken) {
+            ways.retain(|way| !way.broken);
+        }
+        if let Some(way) = ways.get(MAX_WAYS) {
+            return way.fail("too many slashes that may be divisions or regular expressions");
+        }
     }
     Ok(())
 }
@@ -70,118 +131,216 @@ impl NestingScanner<'_> {
         self.source.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn fail(&self, construct: &'static str) -> Result<(), NestingError> {
+    fn starts_with(&self, text: &str) -> bool {
+        self.source.get(self.at..).is_some_and(|rest| rest.starts_with(text.as_bytes()))
+    }
+
+    /// The bytes of a line end here; 0: there is none.
+    fn line_end(&self) -> usize {
+        match self.peek(0) {
+            b'\n' | b'\r' => 1,
+            _ if self.starts_with("\u{2028}") || self.starts_with("\u{2029}") => 3,
+            _ => 0,
+        }
+    }
+
+    /// The bytes of white space here; 0: there is none.
+    fn white_space(&self) -> usize {
+        match self.peek(0) {
+            b' ' | b'\t' | 0x0b | 0x0c => 1,
+            0x80.. => {
+                let rest = self.source.get(self.at..).unwrap_or_default();
+                let char = (1..=4).find_map(|n| std::str::from_utf8(rest.get(..n)?).ok()?.chars().next());
+                char.filter(|char| char.is_whitespace() || *char == '\u{feff}').map_or(0, char::len_utf8)
+            }
+            _ => 0,
+        }
+    }
+
+    fn fail<T>(&self, construct: &'static str) -> Result<T, NestingError> {
         Err(NestingError { offset: u32::try_from(self.at).unwrap_or(u32::MAX), construct })
     }
 
+    /// Changes the innermost level. There is always one.
+    fn change(&mut self, change: impl FnOnce(&mut NestingLevel) -> usize) -> usize {
+        self.levels.last_mut().map_or(0, change)
+    }
+
     fn count_token(&mut self) -> Result<(), NestingError> {
-        let run = match self.levels.last_mut() {
-            Some(level) => {
-                level.run += 1;
-                level.run
-            }
-            None => 0,
-        };
+        let run = self.change(|level| {
+            level.run += 1;
+            level.run
+        });
         if run > MAX_EXPRESSION_TOKENS { self.fail("an expression with too many parts") } else { Ok(()) }
     }
 
-    fn reset_run(&mut self) {
-        if let Some(level) = self.levels.last_mut() {
-            level.run = 0;
+    /// A token of one or more bytes, after which a slash is `slash`.
+    fn operator(&mut self, bytes: usize, slash: Slash) -> Result<(), NestingError> {
+        self.count_token()?;
+        self.at += bytes;
+        (self.slash, self.previous) = (slash, Previous::Other);
+        Ok(())
+    }
+
+    /// Ends the statement, if the next token, of this kind, begins another one.
+    fn end_statement(&mut self, is_continuing: bool) {
+        let ended = match self.previous {
+            Previous::Semicolon | Previous::Brace => true,
+            _ => self.newline && self.slash == Slash::Division,
+        };
+        if ended && !is_continuing {
+            self.change(|level| {
+                *level = NestingLevel::new(level.bracket);
+                0
+            });
         }
     }
 
-    fn open(&mut self, template: bool) -> Result<(), NestingError> {
-        self.count_token()?;
-        self.levels.push(NestingLevel { run: 0, elses: 0, template });
-        self.previous = PreviousToken::Operator;
-        self.at += 1;
-        if self.levels.len() > MAX_BRACKETS { self.fail("too many brackets open at once") } else { Ok(()) }
-    }
-
-    fn token(&mut self) -> Result<(), NestingError> {
-        let byte = self.peek(0);
-        match byte {
-            b'\n' | b'\r' => {
-                self.newline = true;
-                self.unsure = false;
-                self.at += 1;
-                return Ok(());
+    /// Reads a token, or what is between tokens. Returns the other way to read on after a slash.
+    fn token(&mut self) -> Result<Option<Self>, NestingError> {
+        let space = self.line_end().max(self.white_space());
+        if space > 0 {
+            self.newline |= self.line_end() > 0;
+            self.at += space;
+            return Ok(None);
+        }
+        let (byte, next) = (self.peek(0), self.peek(1));
+        match (byte, next) {
+            (b'/', b'/') => {
+                self.skip_line();
+                return Ok(None);
             }
-            b' ' | b'\t' => {
-                self.at += 1;
-                return Ok(());
-            }
-            b'/' if self.peek(1) == b'/' => {
-                self.skip_until(|scan| matches!(scan.peek(0), b'\n' | b'\r'));
-                return Ok(());
-            }
-            b'/' if self.peek(1) == b'*' => {
+            (b'/', b'*') => {
                 self.at += 2;
-                self.skip_until(|scan| scan.peek(0) == b'*' && scan.peek(1) == b'/');
-                self.at += 2;
-                return Ok(());
-            }
-            b'(' | b'[' | b'{' => self.open(false)?,
-            b')' | b']' | b'}' => self.close(byte)?,
-            b';' | b',' => {
-                self.reset_run();
-                if byte == b';' {
-                    self.end_else();
+                while self.at < self.source.len() && !self.starts_with("*/") {
+                    self.newline |= self.line_end() > 0;
+                    self.at += 1;
                 }
-                self.previous = PreviousToken::Operator;
-                self.at += 1;
+                self.at += 2;
+                return Ok(None);
             }
-            b'"' | b'\'' if !self.unsure => self.string(byte)?,
-            b'`' => self.template()?,
-            b'/' => self.slash()?,
-            _ if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'#' || byte >= 0x80 => {
-                self.word()?
-            }
-            _ => {
+            _ => {}
+        }
+        // A postfix operator is on the line of its operand.
+        let operand = if self.newline { Slash::RegExp } else { self.slash };
+        let mut other = None;
+        match (byte, next) {
+            (b'0'..=b'9', _) | (b'.', b'0'..=b'9') => self.number()?,
+            (b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | b'#' | b'\\' | 0x80.., _) => self.word()?,
+            (b'"' | b'\'', _) => self.string(byte)?,
+            (b'`', _) => {
                 self.count_token()?;
-                self.previous = PreviousToken::Operator;
                 self.at += 1;
+                self.template_rest()?;
             }
+            (b'(' | b'[' | b'{', _) => {
+                self.open(match byte {
+                    b'(' if self.previous == Previous::Head => Bracket::Head,
+                    b'(' => Bracket::Round,
+                    b'[' => Bracket::Square,
+                    _ => Bracket::Curly,
+                })?;
+            }
+            (b')' | b']' | b'}', _) => self.close(byte)?,
+            (b';', _) => {
+                self.change(|level| {
+                    (level.run, level.angles) = (0, 0);
+                    0
+                });
+                self.at += 1;
+                (self.slash, self.previous) = (Slash::RegExp, Previous::Semicolon);
+            }
+            (b',', _) => {
+                self.operator(1, Slash::RegExp)?;
+                self.change(|level| {
+                    level.run = 0;
+                    0
+                });
+            }
+            (b'/', _) => other = self.slash()?,
+            (b'.', b'.') => self.operator(3, Slash::RegExp)?,
+            (b'.', _) | (b'?', b'.') if !self.peek(2).is_ascii_digit() || byte == b'.' => {
+                self.operator(if byte == b'.' { 1 } else { 2 }, Slash::Unknown)?;
+                self.previous = Previous::Dot;
+            }
+            (b'+', b'+') | (b'-', b'-') => self.operator(2, operand)?,
+            (b'!', _) if next != b'=' => self.operator(1, operand)?,
+            (b'=', b'>') => self.operator(2, Slash::RegExp)?,
+            (b'<', _) => self.angle(next)?,
+            (b'>', _) => {
+                self.operator(1, Slash::Unknown)?;
+                self.change(|level| {
+                    level.angles = level.angles.saturating_sub(usize::from(next != b'='));
+                    0
+                });
+            }
+            _ => self.operator(1, Slash::RegExp)?,
         }
         self.newline = false;
-        Ok(())
+        Ok(other)
+    }
+
+    fn angle(&mut self, next: u8) -> Result<(), NestingError> {
+        self.operator(1, Slash::RegExp)?;
+        let angles = self.change(|level| {
+            level.angles += usize::from(next != b'=');
+            level.angles
+        });
+        if angles > MAX_ANGLES { self.fail("too many `<` open at once") } else { Ok(()) }
+    }
+
+    fn open(&mut self, bracket: Bracket) -> Result<(), NestingError> {
+        self.operator(1, Slash::RegExp)?;
+        self.levels.push(NestingLevel::new(bracket));
+        if self.levels.len() > MAX_BRACKETS { self.fail("too many brackets open at once") } else { Ok(()) }
     }
 
     fn close(&mut self, byte: u8) -> Result<(), NestingError> {
         self.at += 1;
-        let template = byte == b'}' && self.levels.last().is_some_and(|level| level.template);
-        if self.levels.len() > 1 {
-            self.levels.pop();
-        }
-        if template {
-            return self.template_rest();
-        }
-        if byte == b'}' {
-            self.reset_run();
-        }
-        self.previous = if byte == b']' { PreviousToken::Operand } else { PreviousToken::Close };
+        let closed = if self.levels.len() > 1 { self.levels.pop().map(|level| level.bracket) } else { None };
+        (self.slash, self.previous) = match (byte, closed) {
+            (b'}', Some(Bracket::Template)) => return self.template_rest(),
+            (b'}', _) => (Slash::Unknown, Previous::Brace),
+            (b')', Some(Bracket::Head)) => (Slash::RegExp, Previous::Other),
+            _ => (Slash::Division, Previous::Other),
+        };
+        self.broken |= !matches!(
+            (byte, closed),
+            (b'}', Some(Bracket::Curly)) | (b')', Some(Bracket::Head | Bracket::Round)) | (b']', Some(Bracket::Square))
+        );
         Ok(())
-    }
-
-    fn end_else(&mut self) {
-        if let Some(level) = self.levels.last_mut() {
-            level.elses = 0;
-        }
     }
 
     fn word(&mut self) -> Result<(), NestingError> {
         let start = self.at;
-        self.skip_until(|scan| {
-            let byte = scan.peek(0);
-            !(byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'#' || byte >= 0x80)
-        });
-        let word = std::str::from_utf8(&self.source[start..self.at]).unwrap_or_default();
-        if self.newline && self.previous != PreviousToken::Operator && !is_one_of(NESTING_WORDS, word) {
-            self.reset_run();
+        loop {
+            match self.peek(0) {
+                b'\\' if self.peek(2) == b'{' => {
+                    let end = self.source[self.at..].iter().position(|byte| *byte == b'}');
+                    self.at += end.map_or(1, |end| end + 1);
+                }
+                b'\\' | b'#' | b'_' | b'$' => self.at += 1,
+                0x80.. if self.white_space() + self.line_end() > 0 => break,
+                0x80.. => self.at += 1,
+                byte if byte.is_ascii_alphanumeric() => self.at += 1,
+                _ => break,
+            }
         }
-        if word == "else" {
-            let elses = self.levels.last_mut().map_or(0, |level| {
+        let word = std::str::from_utf8(&self.source[start..self.at]).unwrap_or_default();
+        let is_name = self.previous == Previous::Dot;
+        self.end_statement(!is_name && is_one_of(CONTINUING_WORDS, word));
+        let label = self.previous == Previous::Jump && !self.newline;
+        (self.slash, self.previous) = match word {
+            _ if is_name => (Slash::Division, Previous::Other),
+            "if" | "while" | "for" | "with" => (Slash::RegExp, Previous::Head),
+            "await" if self.previous == Previous::Head => (Slash::RegExp, Previous::Head),
+            "break" | "continue" => (Slash::RegExp, Previous::Jump),
+            _ if label || is_one_of(OPERATOR_WORDS, word) => (Slash::RegExp, Previous::Other),
+            _ if word.contains('\\') || is_one_of(UNKNOWN_WORDS, word) => (Slash::Unknown, Previous::Other),
+            _ => (Slash::Division, Previous::Other),
+        };
+        if word == "else" && !is_name {
+            let elses = self.change(|level| {
                 level.elses += 1;
                 level.elses
             });
@@ -189,16 +348,41 @@ impl NestingScanner<'_> {
                 return self.fail("too long a chain of `else`");
             }
         }
-        self.previous = if is_one_of(OPERATOR_WORDS, word) { PreviousToken::Operator } else { PreviousToken::Operand };
+        self.count_token()
+    }
+
+    fn number(&mut self) -> Result<(), NestingError> {
+        self.end_statement(false);
+        let is_decimal = !(self.peek(0) == b'0' && self.peek(1).is_ascii_alphabetic());
+        let mut has_point = !is_decimal;
+        loop {
+            match self.peek(0) {
+                b'.' if !has_point => has_point = true,
+                b'e' | b'E' if is_decimal && matches!(self.peek(1), b'+' | b'-') => {
+                    has_point = true;
+                    self.at += 1;
+                }
+                b'_' => {}
+                byte if byte.is_ascii_alphanumeric() => {}
+                _ => break,
+            }
+            self.at += 1;
+        }
+        (self.slash, self.previous) = (Slash::Division, Previous::Other);
         self.count_token()
     }
 
     fn string(&mut self, quote: u8) -> Result<(), NestingError> {
+        self.end_statement(false);
         self.at += 1;
         loop {
             match self.peek(0) {
+                b'\\' if self.peek(1) == b'\r' && self.peek(2) == b'\n' => self.at += 3,
                 b'\\' => self.at += 2,
-                b'\n' | b'\r' => break,
+                b'\n' | b'\r' => {
+                    self.broken = true;
+                    break;
+                }
                 byte if byte == quote => {
                     self.at += 1;
                     break;
@@ -207,17 +391,8 @@ impl NestingScanner<'_> {
                 _ => self.at += 1,
             }
         }
-        if self.newline && self.previous != PreviousToken::Operator {
-            self.reset_run();
-        }
-        self.previous = PreviousToken::Operand;
+        (self.slash, self.previous) = (Slash::Division, Previous::Other);
         self.count_token()
-    }
-
-    fn template(&mut self) -> Result<(), NestingError> {
-        self.count_token()?;
-        self.at += 1;
-        self.template_rest()
     }
 
     fn template_rest(&mut self) -> Result<(), NestingError> {
@@ -230,48 +405,72 @@ impl NestingScanner<'_> {
                 }
                 b'$' if self.peek(1) == b'{' => {
                     self.at += 1;
-                    return self.open(true);
+                    return self.open(Bracket::Template);
                 }
                 _ if self.at >= self.source.len() => break,
                 _ => self.at += 1,
             }
         }
-        self.previous = PreviousToken::Operand;
+        (self.slash, self.previous) = (Slash::Division, Previous::Other);
         Ok(())
     }
 
-    fn slash(&mut self) -> Result<(), NestingError> {
-        self.count_token()?;
-        self.at += 1;
-        match self.previous {
-            PreviousToken::Operand => self.previous = PreviousToken::Operator,
-            PreviousToken::Close => {
-                self.unsure = true;
-                self.previous = PreviousToken::Operator;
+    /// Reads a division or a regular expression. Returns the scan that reads the other one, if both are possible.
+    fn slash(&mut self) -> Result<Option<Self>, NestingError> {
+        // A line may end a statement, so that a regular expression begins the next one.
+        let slash = match self.slash {
+            Slash::Division if self.newline => Slash::Unknown,
+            slash => slash,
+        };
+        let mut other = None;
+        if let Some(end) = self.regexp_end().filter(|_| slash != Slash::Division) {
+            let mut regexp = self.clone();
+            regexp.operator(end - self.at, Slash::Division)?;
+            regexp.newline = false;
+            if slash == Slash::RegExp {
+                *self = regexp;
+                return Ok(None);
             }
-            PreviousToken::Operator => {
-                let mut class = false;
-                loop {
-                    match self.peek(0) {
-                        b'\\' => self.at += 1,
-                        b'[' => class = true,
-                        b']' => class = false,
-                        b'/' if !class => break,
-                        b'\n' | b'\r' => break,
-                        _ if self.at >= self.source.len() => break,
-                        _ => {}
-                    }
-                    self.at += 1;
-                }
-                self.at += 1;
-                self.previous = PreviousToken::Operand;
+            other = Some(regexp);
+        }
+        self.operator(1, Slash::RegExp)?;
+        Ok(other)
+    }
+
+    /// The end of the regular expression that begins here. `None`: it does not end on its line.
+    fn regexp_end(&self) -> Option<usize> {
+        let mut scan = Self { levels: Vec::new(), at: self.at + 1, ..*self };
+        let mut class = false;
+        while scan.at < scan.source.len() && scan.line_end() == 0 {
+            match scan.peek(0) {
+                b'\\' => scan.at += 1,
+                b'[' => class = true,
+                b']' => class = false,
+                b'/' if !class => return Some(scan.at + 1),
+                _ => {}
+            }
+            scan.at += 1;
+        }
+        None
+    }
+
+    /// Whether this way goes on as the other one does. It then has the larger counts of both.
+    fn joins(&mut self, other: &Self) -> bool {
+        let state = |way: &Self| (way.at, way.slash, way.previous, way.newline, way.broken, way.levels.len());
+        let mut levels = self.levels.iter().zip(&other.levels);
+        let is_same = state(self) == state(other) && levels.all(|(one, other)| one.bracket == other.bracket);
+        if is_same {
+            for (one, other) in self.levels.iter_mut().zip(&other.levels) {
+                one.run = one.run.max(other.run);
+                one.elses = one.elses.max(other.elses);
+                one.angles = one.angles.max(other.angles);
             }
         }
-        Ok(())
+        is_same
     }
 
-    fn skip_until(&mut self, end: impl Fn(&Self) -> bool) {
-        while self.at < self.source.len() && !end(self) {
+    fn skip_line(&mut self) {
+        while self.at < self.source.len() && self.line_end() == 0 {
             self.at += 1;
         }
     }
@@ -286,27 +485,92 @@ mod tests {
         let statements = "const a = [1, 2, `x${a}`] // ((((\nfoo()\nif (a) b()\n".repeat(2_000);
         let quotes = "log(\":(\")\nlog(':{')\nx = /[(/]/g\n".repeat(2_000);
         let list = format!("x = [{}]", "1 + 2, ".repeat(50_000));
-        for source in [statements, quotes, list] {
-            assert!(check(&source).is_ok());
+        let divisions = "const a = Math.round((b + c) / 2) / 100 + `/${d / 2}`\n".repeat(2_000);
+        let lines = "x = (a + b)\n  / (c / 2)\n/[(]/.test(x)\nif (x) { y }\n/'/.test(x)\n".repeat(2_000);
+        let branches = "if (a) { b() } else if (c < d) { e() } else { f() }\n".repeat(2_000);
+        let types = "let x: Map<string, Array<number>> = new Map()\nlet y = x as unknown as Set<1>\n".repeat(2_000);
+        let classes = "class A extends B {\n  get x() { return 1 }\n  static #y = 1\n  if(x) { return x! / 2 }\n}\n"
+            .repeat(2_000);
+        for source in [statements, quotes, list, divisions, lines, branches, types, classes] {
+            let found = check(&source).err();
+            assert!(found.is_none(), "{} of {source:.80}", found.map_or("", |error| error.construct));
         }
     }
 
     #[test]
     fn deeply_nested_sources_are_refused_before_parsing() {
-        for source in [
-            "(".repeat(10_000),
-            "[".repeat(10_000),
-            "!".repeat(10_000),
-            "a+".repeat(10_000),
-            "if(a)\n".repeat(10_000),
-            "if (a) {} else ".repeat(10_000),
-            "`${".repeat(10_000),
-            "x=>".repeat(10_000),
-            format!("y = f() / \"{}", "(".repeat(10_000)),
-            "{".repeat(10_000),
-            "a:".repeat(10_000),
-        ] {
-            assert!(check(&source).is_err(), "{}", &source[..20]);
+        let repeated = [
+            "(",
+            "[",
+            "!",
+            "a+",
+            "if(a)\n",
+            "if (a) {} else ",
+            "`${",
+            "x=>",
+            "{",
+            "a:",
+            "if(0);else ",
+            "1?{}:",
+            "{}+",
+            "if(0) do ; while(0); else ",
+            "if(0) x = {} + 1\nelse ",
+            "class\nB extends ",
+            "x as\nA as\n",
+            "A<a, ",
+            "A<() => ",
+            "(1)/1+(",
+            "a\n/1/(",
+        ];
+        for source in repeated {
+            assert!(check(&source.repeat(10_000)).is_err(), "{source}");
+        }
+        for typed in ["keyof\n", "abstract\nnew () => ", "readonly\n", "A<b, "] {
+            assert!(check(&format!("type T = {}", typed.repeat(10_000))).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn nothing_hides_brackets_from_the_scan() {
+        let deep = "(".repeat(10_000);
+        let beginnings = [
+            "//\u{2028}",
+            "//\u{2029}",
+            "a++/",
+            "a--/",
+            "o.return/",
+            "o?.typeof/",
+            "a!/",
+            "1./",
+            "1.5/",
+            "of/",
+            "f<T>/",
+            "{}/",
+            "\"a\\\r\n\"/",
+            "if (1) /[/*]/.test(a); x = ",
+            "if (1) /`/; x = ",
+            "return\u{a0}/`/; x = ",
+            "debugger\n/`/; x = ",
+            "break\n/`/; x = ",
+            "break a\n/`/; x = ",
+            "import 'x'\n/`/; x = ",
+            "let x: T\n/`/; x = ",
+            "type A = B\n/`/; x = ",
+            "class A extends /`/.x {} x = ",
+            "export default /`/; x = ",
+            "#!`\n",
+            "++/`/.x; x = ",
+            "if (1) !/`/.x; x = ",
+            "{} /`/; x = ",
+            "for await (x of y) /`/; x = ",
+            "do; while (0) /`/; x = ",
+            "await /`/; x = ",
+            "a = b\n/ `/*`/ ",
+            "\\u{61}/",
+            "x?.5:/`/; x = ",
+        ];
+        for beginning in beginnings {
+            assert!(check(&format!("{beginning}{deep}1/1 `")).is_err(), "{beginning}");
         }
     }
 }
