@@ -319,14 +319,23 @@ pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<Binding>
             compiler.emit_json(Op::CallNative, json!({ "name": "JSON.parse", "argc": 1 }));
             store_default(compiler);
         }
-        let (statements, last) = match graph.last_function() {
-            Some(last) if index == 0 => (&module.program.body[..module.program.body.len() - 1], Some(last)),
-            _ => (&module.program.body[..], None),
-        };
-        compiler.statements_in_order(statements);
-        if let Some(last) = last {
-            compiler.expression(last);
-            return call_main(compiler);
+        let last = graph.last_function().or_else(|| graph.last_call()).filter(|_| index == 0);
+        let statements = module.program.body.len() - usize::from(last.is_some());
+        compiler.statements_in_order(&module.program.body[..statements]);
+        match last {
+            Some(function) if function.is_function() => {
+                compiler.expression(function);
+                return call_main(compiler);
+            }
+            Some(call) => {
+                compiler.set_location(call.span());
+                compiler.expression(call);
+                if compiler.plan.has_promises {
+                    compiler.emit(Op::Await);
+                }
+                compiler.emit(Op::Pop);
+            }
+            None => {}
         }
         // The files that import it are evaluated by a job. ECMA-262 §16.2.1.6.1.3.4 AsyncModuleExecutionFulfilled.
         if index > 0 && compiler.plan.has_promises && module.has_top_level_await() {

@@ -65,6 +65,16 @@ impl<'a> ModuleGraph<'a> {
         }
     }
 
+    /// The call that a script ends with, as in `main()`. The script waits for its promise.
+    pub(super) fn last_call(&self) -> Option<&'a Expression<'a>> {
+        match self.modules[0].program.body.last()? {
+            Statement::ExpressionStatement(last) if self.form == SourceForm::Script => {
+                Some(&last.expression).filter(|call| call.is_call_expression())
+            }
+            _ => None,
+        }
+    }
+
     /// Warns of a script that only declares functions, none of which is called.
     pub(super) fn warn_of_idle_script(&self, diagnostics: &mut Diagnostics<'_>) {
         let statements = self.modules[0].program.body.iter().filter(|statement| {

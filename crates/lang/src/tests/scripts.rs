@@ -176,4 +176,6 @@ fn a_script_is_warned_of_what_it_does_not_wait_for() {
     let warnings = assert_script(source, None).warnings;
     let lines: Vec<u32> = warnings.iter().map(|one| one.line).collect();
     assert_eq!(lines, [1, 3], "{warnings:?}");
+    let ended = "async function work() { await tools.find({}) }\nwork().catch(console.error)";
+    assert!(assert_script(ended, None).warnings.is_empty());
 }
