@@ -170,8 +170,9 @@ function defineTool(engine: Engine, path: string, definition: Tool["definition"]
   const { description, input, output, approve = false, revert, run } = definition;
   const [inputCheck, outputCheck] = [new SchemaCheck(engine, input), new SchemaCheck(engine, output)];
   const takesObject = input !== undefined && jsonSchemaOf(input, "input")?.type === "object";
-  // A call without arguments has null.
-  const argsOf = (args: Json) => checked(inputCheck, `the arguments of tools.${path}`, args === null && takesObject ? {} : args) as Promise<never>;
+  // A call without arguments has null in the store.
+  const none = takesObject ? {} : input === undefined || isStandard(input) ? undefined : null;
+  const argsOf = (args: Json) => checked(inputCheck, `the arguments of tools.${path}`, args ?? none) as Promise<never>;
   const tool: NamedTool = {
     path, description, input, output, approve: approve !== false, revertable: revert !== undefined,
     // A rule that fails leaves the decision to a person, as do arguments that the tool refuses: another process may

@@ -387,3 +387,13 @@ test("names that no tool can have are refused", async (t) => {
   assert.throws(() => tool({ run: 1 }), /`run` must be a function/);
   assert.throws(() => rs.code({ tols: {} }), /did you mean `tools`/);
 });
+
+test("a tool without arguments gets undefined, and a call at the end is awaited", async (t) => {
+  const called = [];
+  const { code } = await openCode(t, {
+    find: async ({ q = "all" } = {}) => q,
+    note: async (text) => void called.push(text),
+  });
+  const r = await code.run("async function go() { await tools.note(await tools.find()) }\ngo().catch(console.error)");
+  assert.deepEqual([r.status, r.result, called], ["complete", null, ["all"]]);
+});
