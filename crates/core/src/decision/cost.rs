@@ -61,6 +61,9 @@ pub struct ReservationTerm<'a> {
 /// A decision on budgets.
 pub type BudgetDecision<O = ()> = Result<Decision<O>, Rejection>;
 
+/// What budgets lack; empty: nothing.
+pub type Shortfalls = Result<Vec<Shortfall>, Rejection>;
+
 /// The budgets of an engine, implemented by the domain that keeps them. Decisions may request documents, as all
 /// decisions do. None of them changes documents of another domain, so a command includes them ([`Decision::include`]);
 /// those on the same budgets follow each other ([`Decision::follow`]).
@@ -72,9 +75,9 @@ pub struct BudgetPort {
     pub reads: fn(&View, &Cost) -> ReadSet,
     /// Reserves a cost. The output is the id of the reservation.
     pub reserve: fn(&View, &mut Ctx, &Cost, ReservationTerm<'_>) -> BudgetDecision<String>,
-    /// What the budgets lack to reserve a cost, after the earlier reservation is given back; empty: nothing. It is
-    /// rejected if they refuse the cost for another reason.
-    pub shortfall: fn(&View, &mut Ctx, &Cost, Option<&str>) -> Result<Vec<Shortfall>, Rejection>,
+    /// What the budgets lack to reserve a cost, after the earlier reservation is given back. It is rejected if they
+    /// refuse the cost for another reason.
+    pub shortfall: fn(&View, &mut Ctx, &Cost, Option<&str>) -> Shortfalls,
     /// Records the cost for which the reservation was made, even if it is more than was reserved, and even if the
     /// reservation has ended. `true`: its work has failed.
     pub settle: fn(&View, &mut Ctx, &str, &Cost, bool) -> BudgetDecision,

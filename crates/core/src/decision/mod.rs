@@ -26,7 +26,7 @@ use runstate_value::{Document, SortedMap};
 use crate::id::{CommandId, Revision, derive_id, sha256};
 use crate::schema::{Aggregate, Catalog, DamageCode, Entity, Freshness, Key, Page, Query, sealed};
 pub use command::{AnyCommand, Command, OperationName, TypedCommand};
-pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm, Shortfall};
+pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm, Shortfall, Shortfalls};
 pub use entity::LoadedEntity;
 pub use lifecycle::{Event, Lifecycle, LifecycleEvent, LifecycleState, transition_table};
 pub use program::ProgramPort;
