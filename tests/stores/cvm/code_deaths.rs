@@ -56,7 +56,7 @@ impl layer::StoreLayer for TimedFeed {
         Box::pin(async move {
             let until = self.host.now() + wait;
             loop {
-                let changes = self.store.changes(from, limit, Millis(0)).await?;
+                let changes = self.inner().changes(from, limit, Millis(0)).await?;
                 if !changes.events.is_empty() || self.host.now() >= until {
                     return Ok(changes);
                 }
