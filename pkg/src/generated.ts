@@ -903,12 +903,14 @@ export type Better =
   /** Lower ones. */
   | "lower";
 
-/** The budgets of a project for one resource. */
+/** The budgets of an owner for one resource. */
 export type BudgetAccount = {
-  /** Its id, which follows from project and resource. */
+  /** Its id, which follows from owner and resource. */
   id: string;
-  /** The project. */
+  /** The UUID of the owner: that of the project, or one that follows from `owner`. */
   projectUuid: string;
+  /** The id of the owner: that of a project, or any other one. */
+  owner: string;
   /** The resource. */
   resourceType: ResourceType;
   /** The unit of all its budgets; missing while it has none. */
@@ -948,8 +950,10 @@ export type BudgetAccountPage = {
 export type BudgetEvent = {
   /** Its id. */
   id: string;
-  /** The project. */
+  /** The UUID of the owner: that of the project, or one that follows from `owner`. */
   projectUuid: string;
+  /** The id of the owner: that of a project, or any other one. */
+  owner: string;
   /** The budget. */
   budgetUuid: string;
   /** The resource. */
@@ -1091,6 +1095,8 @@ export type CallView = {
   default?: Json;
   /** Its cost. */
   cost: Cost | null;
+  /** What happens when a budget lacks the cost; missing: it waits. */
+  onRefused?: OnRefused;
   /** When it was made. An early answer waits for that. */
   requestedAt: number | null;
   /** When a worker may claim it. */
@@ -1101,11 +1107,18 @@ export type CallView = {
   waitsFor?: WaitsFor;
   /** The decision on it, if it awaited an approval. */
   approval?: Approval;
+  /** What budgets lack for its cost: its approval raises them by that, and by less if they lack less then. */
+  shortfall?: Shortfall[];
+  /** The newest decision on its cost, if budgets lacked it. */
+  costApproval?: Approval;
   /** An answer that was there before the call: its approval closes the call with it. */
   earlyAnswer?: Response;
   /** The claim of a worker. */
   claim: ClaimState | null;
-  /** Why a budget refused its cost, with the code as its name: the call waits until the budget has it. */
+  /**
+   * Why a budget refused its cost, with the code as its name: the call waits until the budget has it, or for an
+   * approval. Then the message says what is missing: `needs 2 USD more in the daily budget of money`.
+   */
   refusal: CallError | null;
   /** The newest failure of a worker. The call may still be open, to be retried. */
   error: CallError | null;
@@ -1539,10 +1552,10 @@ export type ConfigurationSummary = {
   active: boolean;
 };
 
-/** An amount of a resource that something costs. The budgets of the project for the resource have it, or it is refused. */
+/** An amount of a resource that something costs. The budgets of the owner for the resource have it, or it is refused. */
 export type Cost = {
-  /** The id of the project. */
-  project: string;
+  /** The id of the owner of the budgets: that of a project, or any other one. */
+  owner: string;
   /** The resource: `money`. */
   resource: string;
   /** The amount, a decimal number in text: `0.05`. It is rounded to six digits after the point. */
@@ -2964,10 +2977,12 @@ export type Finding = {
 export type FleetBudgetAccountListParams = {
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
+  /** Only those with this `owner`. */
+  owner?: string | string[];
   /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** The field by which they are sorted; by default their id. */
-  sort?: "projectUuid" | "resourceType" | "updatedAt";
+  sort?: "projectUuid" | "resourceType" | "owner" | "updatedAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
@@ -2990,15 +3005,15 @@ export type FleetBudgetChangeParams = {
 
 /** The parameters of `fleet.budget.create`. */
 export type FleetBudgetCreateParams = {
-  /** The project. */
-  projectUuid: string;
+  /** The owner: the id of a project, or any other id of at most 200 bytes. */
+  owner: string;
   /** The resource. */
   resourceType: ResourceType;
   /** The length of the period. */
   budgetPeriod: BudgetPeriod;
   /** The amount that may be used. */
   allocatedAmount: string;
-  /** Its unit: that of all budgets of the project for the resource. */
+  /** Its unit: that of all budgets of the owner for the resource. */
   unit: Unit;
   /** The first day of the period, UTC; by default that of the current one. */
   periodStart?: string;
@@ -3012,12 +3027,14 @@ export type FleetBudgetCreateParams = {
 export type FleetBudgetEventListParams = {
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
+  /** Only those with this `owner`. */
+  owner?: string | string[];
   /** Only those with this `budgetUuid`. */
   budgetUuid?: string | string[];
   /** Only those with this `kind`. */
   kind?: "warning" | "overrun" | ("warning" | "overrun")[];
   /** The field by which they are sorted; by default their id. */
-  sort?: "projectUuid" | "at" | "budgetUuid" | "kind";
+  sort?: "projectUuid" | "at" | "owner" | "budgetUuid" | "kind";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
@@ -3030,12 +3047,14 @@ export type FleetBudgetEventListParams = {
 export type FleetBudgetListParams = {
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
+  /** Only those with this `owner`. */
+  owner?: string | string[];
   /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** Only those with this `budgetPeriod`. */
   budgetPeriod?: "daily" | "weekly" | "monthly" | "total" | ("daily" | "weekly" | "monthly" | "total")[];
   /** The field by which they are sorted; by default their id. */
-  sort?: "projectUuid" | "resourceType" | "budgetPeriod" | "periodStart" | "periodEnd" | "rollAt" | "updatedAt";
+  sort?: "projectUuid" | "resourceType" | "budgetPeriod" | "periodStart" | "periodEnd" | "owner" | "rollAt" | "updatedAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
@@ -3046,8 +3065,8 @@ export type FleetBudgetListParams = {
 
 /** The parameters of `fleet.budget.reserve`. */
 export type FleetBudgetReserveParams = {
-  /** The project. */
-  projectUuid: string;
+  /** The owner: a project, or another id that has a budget of the resource. */
+  owner: string;
   /** The resource. */
   resourceType: ResourceType;
   /** The amount. */
@@ -3636,12 +3655,14 @@ export type FleetReservationCommitParams = {
 export type FleetReservationListParams = {
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
+  /** Only those with this `owner`. */
+  owner?: string | string[];
   /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** Only those with this `state`. */
   state?: "active" | "committed" | "released" | "expired" | ("active" | "committed" | "released" | "expired")[];
   /** The field by which they are sorted; by default their id. */
-  sort?: "state" | "expiresAt" | "projectUuid" | "resourceType";
+  sort?: "state" | "expiresAt" | "projectUuid" | "owner" | "resourceType";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
@@ -3670,6 +3691,8 @@ export type FleetReservationShowParams = {
 export type FleetUsageListParams = {
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
+  /** Only those with this `owner`. */
+  owner?: string | string[];
   /** Only those with this `machineUuid`. */
   machineUuid?: string | string[];
   /** Only those with this `resourceType`. */
@@ -3677,7 +3700,7 @@ export type FleetUsageListParams = {
   /** Only those with this `billingPeriod`. */
   billingPeriod?: string | string[];
   /** The field by which they are sorted; by default their id. */
-  sort?: "projectUuid" | "billingPeriod" | "machineUuid" | "resourceType" | "resourceSubtype" | "recordedAt";
+  sort?: "projectUuid" | "billingPeriod" | "owner" | "machineUuid" | "resourceType" | "resourceSubtype" | "recordedAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
@@ -3688,8 +3711,8 @@ export type FleetUsageListParams = {
 
 /** The parameters of `fleet.usage.record`. */
 export type FleetUsageRecordParams = {
-  /** The project. */
-  projectUuid: string;
+  /** The owner: a project, or another id that has a budget of the resource. */
+  owner: string;
   /** The resource. */
   resourceType: ResourceType;
   /** The amount. */
@@ -4665,6 +4688,13 @@ export type Metrics = {
   executionTimeMs: number;
 };
 
+/** What happens to a call when a budget lacks its cost. */
+export type OnRefused =
+  /** It waits until the budget has the cost. */
+  | "wait"
+  /** It waits for an approval, which raises the budget by what it lacks. */
+  | "ask";
+
 /** A value with an order. */
 export type Operand =
   /** A number. */
@@ -5622,12 +5652,14 @@ export type ReservedAmount = {
   ttlMs?: number;
 };
 
-/** The budget of a project for a resource in one period. Always `used + reserved ≤ allocated + overrun`. */
+/** The budget of an owner for a resource in one period. Always `used + reserved ≤ allocated + overrun`. */
 export type ResourceBudget = {
-  /** Its id, which follows from project, resource, period and first day. */
+  /** Its id, which follows from owner, resource, period and first day. */
   id: string;
-  /** The project. */
+  /** The UUID of the owner: that of the project, or one that follows from `owner`. */
   projectUuid: string;
+  /** The id of the owner: that of a project, or any other one. */
+  owner: string;
   /** The resource. */
   resourceType: ResourceType;
   /** The length of its period. */
@@ -5679,8 +5711,10 @@ export type ResourceBudgetPage = {
 export type ResourceReservation = {
   /** Its id. */
   id: string;
-  /** The project. */
+  /** The UUID of the owner: that of the project, or one that follows from `owner`. */
   projectUuid: string;
+  /** The id of the owner: that of a project, or any other one. */
+  owner: string;
   /** The resource. */
   resourceType: ResourceType;
   /** The amount. */
@@ -5774,8 +5808,10 @@ export type ResourceType =
 export type ResourceUsage = {
   /** Its id. */
   id: string;
-  /** The project. */
+  /** The UUID of the owner: that of the project, or one that follows from `owner`. */
   projectUuid: string;
+  /** The id of the owner: that of a project, or any other one. */
+  owner: string;
   /** The machine that used it. */
   machineUuid: string | null;
   /** The resource. */
@@ -6131,6 +6167,16 @@ export type Severity =
   | "harmless"
   /** Committed data is lost, unreadable or contradictory. */
   | "damage";
+
+/** What a budget lacks for a cost. */
+export type Shortfall = {
+  /** The budget in words: `daily budget of money`. */
+  budget: string;
+  /** The amount, a decimal number in text. */
+  amount: string;
+  /** The unit of the amount: `USD`. */
+  unit: string;
+};
 
 /** The number of a slot, or `auto` for the lowest free one. */
 export type SlotChoice = number | string;
@@ -7177,6 +7223,12 @@ export interface CvmCcHistoryDocument {
     timestamp?: number | null;
     [key: string]: unknown;
   } | null;
+  shortfall?: Json[] | null;
+  costApproval?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
   request?: {
     prompt?: string | null;
     instructionId?: number | null;
@@ -7393,6 +7445,7 @@ export interface CvmProgramsDocument {
 export interface FleetBudgetAccountsDocument {
   uuid: string;
   project_uuid: string;
+  owner?: string | null;
   resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   unit?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours" | null;
   plans?: Json[] | null;
@@ -7411,6 +7464,7 @@ export interface FleetBudgetAccountsDocument {
 export interface FleetBudgetEventsDocument {
   uuid: string;
   project_uuid: string;
+  owner?: string | null;
   budget_uuid: string;
   resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   kind: "warning" | "overrun";
@@ -7428,6 +7482,7 @@ export interface FleetBudgetEventsDocument {
 export interface FleetBudgetReservationsDocument {
   uuid: string;
   project_uuid: string;
+  owner?: string | null;
   resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** An exact decimal number. */
   amount: string;
@@ -7678,6 +7733,7 @@ export interface FleetProjectsDocument {
 export interface FleetResourceBudgetsDocument {
   uuid: string;
   project_uuid: string;
+  owner?: string | null;
   resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   budget_period: "daily" | "weekly" | "monthly" | "total";
   period_start: string;
@@ -7708,6 +7764,7 @@ export interface FleetResourceBudgetsDocument {
 export interface FleetResourceUsageDocument {
   uuid: string;
   project_uuid: string;
+  owner?: string | null;
   machine_uuid?: string | null;
   resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   resource_subtype?: string | null;
@@ -8470,13 +8527,13 @@ export interface CvmWakeOptions extends OptionsOf<"cvm.wake", "id"> {}
 export interface FleetBudgetChangeOptions extends OptionsOf<"fleet.budget.change", "id"> {}
 
 /** The options of `fleet.budget.create`. */
-export interface FleetBudgetCreateOptions extends OptionsOf<"fleet.budget.create", "projectUuid"> {}
+export interface FleetBudgetCreateOptions extends OptionsOf<"fleet.budget.create", "owner"> {}
 
 /** The options of `fleet.budget.list`. */
 export interface FleetBudgetListOptions extends OptionsOf<"fleet.budget.list"> {}
 
 /** The options of `fleet.budget.reserve`. */
-export interface FleetBudgetReserveOptions extends OptionsOf<"fleet.budget.reserve", "projectUuid"> {}
+export interface FleetBudgetReserveOptions extends OptionsOf<"fleet.budget.reserve", "owner"> {}
 
 /** The options of `fleet.budget.show`. */
 export interface FleetBudgetShowOptions extends OptionsOf<"fleet.budget.show", "id"> {}
@@ -8635,7 +8692,7 @@ export interface FleetReservationShowOptions extends OptionsOf<"fleet.reservatio
 export interface FleetUsageListOptions extends OptionsOf<"fleet.usage.list"> {}
 
 /** The options of `fleet.usage.record`. */
-export interface FleetUsageRecordOptions extends OptionsOf<"fleet.usage.record", "projectUuid"> {}
+export interface FleetUsageRecordOptions extends OptionsOf<"fleet.usage.record", "owner"> {}
 
 /** The options of `fleet.usage.show`. */
 export interface FleetUsageShowOptions extends OptionsOf<"fleet.usage.show", "id"> {}
@@ -9467,11 +9524,14 @@ export class CvmOperations {
 
   /**
    * Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue. An answer that was
-   * there before the call closes it now, and its execution runs to its next stop.
+   * there before the call closes it now, and its execution runs to its next stop. If budgets lack the cost of the call,
+   * they are raised by what they lack, and the cost is reserved for an hour, in the same commit.
    *
    * Errors: `not_found` (the execution, or a call of it), `already_approved` (or it needs no approval),
    * `already_answered` (it is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused),
-   * `invalid`; `limit` and `invalid_answer` (the program cannot take the earlier answer: reject the call).
+   * `invalid`; `limit` and `invalid_answer` (the program cannot take the earlier answer: reject the call); `stale`
+   * (budgets lack more than the call has shown: it shows that now), and the other reasons for which budgets refuse a
+   * cost.
    */
   approve(execution: string, options: CvmApproveOptions): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.approve", options, { execution });
@@ -9735,7 +9795,8 @@ export class CvmOperations {
 
   /**
    * Rejects a call that awaits an approval, and runs its execution to its next stop. The call is closed, and its program
-   * gets a `RejectedError` with the reason.
+   * gets a `RejectedError` with the reason. If budgets lack the cost of the call, the `code` of the error is that of the
+   * refusal.
    *
    * Errors: as those of `cvm.approve`.
    */
@@ -10082,13 +10143,13 @@ export class FleetBudgetOperations {
   }
 
   /**
-   * Creates a budget of a project. Earlier uses are not counted.
+   * Creates a budget of an owner. Earlier uses are not counted.
    *
-   * Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on
-   * that day), `unit_mismatch`, `invalid` (the unit).
+   * Errors: `already_exists` (the period has a budget), `period_overlap` (no period begins on that day),
+   * `unit_mismatch`, `invalid` (the unit, the owner).
    */
-  create(projectUuid: string, options: FleetBudgetCreateOptions): Promise<BudgetSummary> {
-    return this.caller.invoke("fleet.budget.create", options, { projectUuid });
+  create(owner: string, options: FleetBudgetCreateOptions): Promise<BudgetSummary> {
+    return this.caller.invoke("fleet.budget.create", options, { owner });
   }
 
   /**
@@ -10104,10 +10165,11 @@ export class FleetBudgetOperations {
    * Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed
    * or released.
    *
-   * Errors: `not_found` (the project), `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the unit).
+   * Errors: `not_found` (the owner is not a project and has no budget of the resource), `budget_exceeded`,
+   * `circuit_open`, `unit_mismatch`, `invalid` (the unit).
    */
-  reserve(projectUuid: string, options: FleetBudgetReserveOptions): Promise<ReservationSummary> {
-    return this.caller.invoke("fleet.budget.reserve", options, { projectUuid });
+  reserve(owner: string, options: FleetBudgetReserveOptions): Promise<ReservationSummary> {
+    return this.caller.invoke("fleet.budget.reserve", options, { owner });
   }
 
   /**
@@ -10686,11 +10748,11 @@ export class FleetUsageOperations {
   /**
    * Records the use of an amount that was not reserved. It counts against every budget that covers now.
    *
-   * Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid`
+   * Errors: `not_found` (the owner, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid`
    * (the unit).
    */
-  record(projectUuid: string, options: FleetUsageRecordOptions): Promise<RecordedUsage> {
-    return this.caller.invoke("fleet.usage.record", options, { projectUuid });
+  record(owner: string, options: FleetUsageRecordOptions): Promise<RecordedUsage> {
+    return this.caller.invoke("fleet.usage.record", options, { owner });
   }
 
   /**
