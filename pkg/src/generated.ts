@@ -1801,7 +1801,7 @@ export type CvmLoadParams = {
 export type CvmLogsParams = {
   /** Only rows of this execution; by default of all. */
   execution?: string;
-  /** Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`. */
+  /** Only this event: `instruction`, `cc_call`, `approval`, `error`, `complete`, `history`. */
   event?: string;
   /** Only rows at or after this time. */
   since?: number;

@@ -139,6 +139,10 @@ fn event_text(event: &str, details: &Json) -> String {
     match event {
         "instruction" | "history" => instruction_text(details),
         "cc_call" => format!("call {} (line {})", text("callId"), details["line"]),
+        "approval" => {
+            let decision = if details["approved"] == true { "approved" } else { "rejected" };
+            format!("call {} {decision} by {}", text("callId"), text("by"))
+        }
         "error" if details.get("dropped").is_some() => {
             format!("the {} under `{}` was dropped: {}", text("dropped"), text("key"), text("message"))
         }
@@ -184,6 +188,7 @@ mod tests {
             ),
             row("instruction", json!({"pc": 8, "instruction": {"op": 999}, "stackAfter": []})),
             row("cc_call", json!({"callId": "c1", "line": 3, "pc": 4})),
+            row("approval", json!({"callId": "c1", "approved": true, "by": "ann", "note": null})),
             row("error", json!({"name": "TypeError", "message": "no", "line": 3, "column": 21})),
             row("error", json!({"dropped": "early answer", "key": "k", "message": "it does not fit", "callId": "c1"})),
             row("complete", json!({"instructionsExecuted": 12})),
@@ -193,6 +198,7 @@ mod tests {
         2024-01-20T10:00:00.12Z   instruction      7  PUSH 2                    [1,2]  3us
         2024-01-20T10:00:00.12Z   instruction      8  999                       []
         2024-01-20T10:00:00.12Z   cc_call      call c1 (line 3)
+        2024-01-20T10:00:00.12Z   approval     call c1 approved by ann
         2024-01-20T10:00:00.12Z   error        TypeError: no (line 3, column 21)
         2024-01-20T10:00:00.12Z   error        the early answer under `k` was dropped: it does not fit
         2024-01-20T10:00:00.12Z   complete     after 12 instructions

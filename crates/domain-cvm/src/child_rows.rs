@@ -59,7 +59,8 @@ struct HeapPageRow {
     text: Option<String>,
 }
 
-const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "approval", "error", "complete"];
+/// The events of rows of the log.
+pub(crate) const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "approval", "error", "complete"];
 
 /// A row of the log.
 #[derive(Entity, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,10 +7,7 @@ use runstate_core::schema::{Page, page_rows};
 use runstate_value::{json_text, sort_by};
 use serde_json::json;
 
-use crate::child_rows::{EXECUTION_LOGS, HISTORY, HistoryRow, LogRow};
-
-/// The events of rows.
-const EVENTS: [&str; 5] = ["instruction", "cc_call", "error", "complete", HISTORY_EVENT];
+use crate::child_rows::{EXECUTION_LOGS, HISTORY, HistoryRow, LOG_EVENTS, LogRow};
 
 /// The event of rows of `cvm.history`.
 const HISTORY_EVENT: &str = "history";
@@ -27,7 +24,7 @@ const HISTORY_EVENT: &str = "history";
 pub struct ListLogs {
     /// Only rows of this execution; by default of all.
     pub execution: Option<String>,
-    /// Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`.
+    /// Only this event: `instruction`, `cc_call`, `approval`, `error`, `complete`, `history`.
     pub event: Option<String>,
     /// Only rows at or after this time.
     pub since: Option<Timestamp>,
@@ -92,8 +89,10 @@ impl DomainQuery for ListLogs {
     type Output = Page<LogRow>;
 
     fn check(&self) -> Result<()> {
-        if let Some(event) = self.event.as_deref().filter(|event| !EVENTS.contains(event)) {
-            let known = EVENTS.map(|event| format!("`{event}`")).join(", ");
+        let known = [LOG_EVENTS, &[HISTORY_EVENT]].concat();
+        if let Some(event) = self.event.as_deref().filter(|event| !known.contains(event)) {
+            let known: Vec<String> = known.into_iter().map(|event| format!("`{event}`")).collect();
+            let known = known.join(", ");
             return Err(Rejection::Usage(format!(
                 "cvm.logs: `event` must be one of {known}, not {}",
                 json_text(&event.into())
