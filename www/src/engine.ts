@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { compile as compileSource, init as initCompiler } from "runstate/compiler";
 import compilerUrl from "runstate/compiler.wasm?url";
 import engineUrl from "runstate/node.wasm?url";
-import { init, open, type CompiledSource, type Runstate } from "runstate/full";
+import { init, open, type Runstate } from "runstate/full";
 
 import { explain, hasCode, notices, notifyError, type Explanation } from "./notices";
 
@@ -78,10 +78,10 @@ export async function loadCompiler(): Promise<void> {
   await loadModule(compilerUrl);
 }
 
-export async function compile(name: string, source: string): Promise<CompiledSource> {
+export const compile: typeof compileSource = async (...source) => {
   await initCompiler(loadModule(compilerUrl));
-  return compileSource(name, source);
-}
+  return compileSource(...source);
+};
 
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 
