@@ -118,7 +118,8 @@ export class Runs extends Operations {
   start<P extends () => unknown>(program: P, options?: Omit<StartOptions, "input">): Promise<Run<ResultOf<P>>>;
   start<P extends ImportedProgram>(program: P, options: StartOptions<Parameters<P>[0]> & { input: unknown }): Promise<Run<ResultOf<P>>>;
   async start(program: string | ImportedProgram, options: Omit<StartOptions, "input"> = {}): Promise<Run<never>> {
-    const { name } = typeof program === "string" ? { name: program } : checkOptions("cvm.start", requireSource(program));
+    const isNamed = typeof program === "string" || program === undefined || program === null;
+    const name = isNamed ? program : checkOptions("cvm.start", requireSource(program)).name;
     return new Run(this.#engine, await this.#engine.invoke("cvm.start", options, { program: name }));
   }
 
