@@ -228,7 +228,7 @@ mod tests {
         }
         assert!(grouped.iter().all(|name| *name == "help" || all.find_subcommand(name).is_some()), "{grouped:?}");
         let domains: Vec<&str> = further(&all).collect();
-        assert_eq!(domains, ["store", "due", "documents", "runs", "sessions", "apps", "fleet", "budget"]);
+        assert_eq!(domains, ["store", "due", "documents", "runs", "sessions", "apps", "budget", "fleet"]);
     }
 
     #[test]
