@@ -430,6 +430,9 @@ pub fn output_mismatch(documents: &StoreDump, id: &str, head: &RevisionedDocumen
     }
     let mut printed = documents.output(id);
     printed.retain(|line| !line.starts_with("busy"));
+    // A program that computes when it is cancelled notices at its next call, which is not opened.
+    let notices = printed.len() > expected.len() && !head.value("cancelAt").is_null();
+    expected.extend(notices.then(|| "caught CancelledError".to_owned()));
     let behind = expected.len().saturating_sub(printed.len());
     let is_complete = match head.text("state.status") {
         "waiting_cc" | "complete" | "error" => behind == 0,
