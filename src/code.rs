@@ -34,8 +34,8 @@ use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::shorten_message;
 use runstate_core::marker::BoxFuture;
 use runstate_domain_cvm::{
-    Approve, COGNITIVE, CallOutcome, CallView, ListCalls, Load, NO_LINES, Policy, ProgramError,
-    Reject, SourceOptions, Start, Status, TIMER, WaitsFor, Work, codes, compile_source,
+    Approve, COGNITIVE, CallOutcome, CallView, ListCalls, Load, NO_LINES, Policy, ProgramError, Reject, SourceOptions,
+    Start, Status, TIMER, WaitsFor, Work, codes, compile_source,
 };
 use runstate_engine::work::{Failure, Task};
 use runstate_engine::{Engine, Error};
