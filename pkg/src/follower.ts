@@ -119,8 +119,10 @@ export class ExecutionFollower {
 export class Watch {
   /** Whether there was a change since the last wait. */
   #changed = false;
-  /** Of a watch of all executions: the calls that have changed; null: any. */
-  #calls: Set<string> | null = new Set();
+  /** Of a watch of all executions: the calls that have changed, with their executions if known; null: any. */
+  #calls: Map<string, string | undefined> | null = new Map();
+  /** Calls that wait for their execution, by its id. */
+  readonly #early = new Map<string, string[]>();
   #closed = false;
   #settle: { resolve: (result: WaitResult) => void; reject: (error: unknown) => void } | undefined;
 
@@ -154,12 +156,17 @@ export class Watch {
     while ((await this.wait()) === "unchanged");
   }
 
-  /** Takes the ids of the calls that have changed since the last time; null: any call may have. Only a watch of all
-   * executions knows them. */
-  takeCalls(): ReadonlySet<string> | null {
+  /** Takes the ids of the calls that have changed since the last time, with their executions if known; null: any call
+   * may have. Only a watch of all executions knows them. */
+  takeCalls(): ReadonlyMap<string, string | undefined> | null {
     const calls = this.#calls;
-    this.#calls = new Set();
+    this.#calls = new Map();
     return calls;
+  }
+
+  /** Has a call count as changed again with the next change of its execution: an import writes the call before. */
+  awaitExecution(call: string, execution: string | undefined): void {
+    if (execution !== undefined) this.#early.set(execution, [...(this.#early.get(execution) ?? []), call]);
   }
 
   /** Ends the watch, and its wait. */
@@ -178,7 +185,12 @@ export class Watch {
   }
 
   #collect(changes: readonly ExecutionChange[] | null): void {
-    for (const { kind, id } of changes ?? []) if (kind === "call" && id !== undefined) this.#calls?.add(id);
+    for (const { kind, id, executionId } of changes ?? []) {
+      if (kind === "call" && id !== undefined) this.#calls?.set(id, executionId);
+      if (kind !== "execution" || executionId === undefined) continue;
+      for (const call of this.#early.get(executionId) ?? []) this.#calls?.set(call, undefined);
+      this.#early.delete(executionId);
+    }
     if (changes === null || (this.#calls?.size ?? 0) > MAX_CALLS) this.#calls = null;
   }
 

@@ -41,11 +41,12 @@ async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, acc
   try {
     await watch.open();
     isOpen = true;
-    for (let ids: ReadonlySet<string> | null = null; ; ) {
-      ids ??= new Set([...(await listOpenCalls(engine, filter)), ...yielded.keys()]);
-      for (const id of ids) {
+    for (let ids: ReadonlyMap<string, string | undefined> | null = null; ; ) {
+      ids ??= new Map([...(await listOpenCalls(engine, filter)), ...yielded.keys()].map((id) => [id, undefined]));
+      for (const [id, execution] of ids) {
         const call = await readCall(engine, id, signal);
         claimed.delete(id);
+        if (call === null) watch.awaitExecution(id, execution);
         if (call === null || !isForPeople(call)) {
           yielded.delete(id);
           continue;
@@ -57,16 +58,19 @@ async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, acc
           continue;
         }
         const item = await accept(call);
-        if (item === null) continue;
+        if (item === null) {
+          watch.awaitExecution(id, execution);
+          continue;
+        }
         yielded.set(id, subjectOf(call));
         yield item;
       }
       do {
         if ((await watch.wait()) === "closed") return;
         const now = engine.now();
-        const unclaimed = [...claimed].filter(([, until]) => until <= now).map(([id]) => id);
+        const unclaimed = [...claimed].filter(([, until]) => until <= now).map(([id]) => [id, undefined] as const);
         const changed = watch.takeCalls();
-        ids = changed === null ? null : new Set([...changed, ...unclaimed]);
+        ids = changed === null ? null : new Map([...changed, ...unclaimed]);
       } while (ids?.size === 0);
     }
   } catch (error) {

@@ -149,3 +149,19 @@ test("earlier names say what they are now", async (t) => {
   assert.throws(() => rs.cvm.load, { code: "usage", message: /`rs\.runs`/ });
   assert.throws(() => rs.orchestration, { code: "usage", message: /`rs\.sessions`/ });
 });
+
+test("questions that are imported come too, also if their execution is written after them", async (t) => {
+  const from = await openStore(t);
+  await load(from);
+  const runs = [];
+  for (let n = 0; n < 5; n++) runs.push((await from.start("ask", { input: n })).id);
+  const contents = await from.export();
+  const rs = await openStore(t);
+  const questions = rs.questions();
+  const first = questions.next();
+  await rs.import(contents);
+  const asked = [(await first).value.execution];
+  while (asked.length < runs.length) asked.push((await questions.next()).value.execution);
+  assert.deepEqual(asked.sort(), runs.sort());
+  await questions.return();
+});
