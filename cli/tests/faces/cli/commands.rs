@@ -375,7 +375,7 @@ fn the_help_has_forty_lines_and_names_the_domains() {
     }
     let groups: Vec<&str> = help.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
     assert_eq!(groups, ["Programs:", "Runs:", "Questions:", "Stores:", "Options:"]);
-    assert!(help.contains("\nMore: runstate help store|due|documents|runs|sessions|apps|fleet|budget|all\n"), "{help}");
+    assert!(help.contains("\nMore: runstate help store|due|documents|runs|sessions|apps|budget|fleet|all\n"), "{help}");
     let budget = scene.run(&["help", "budget"]).expect_exit(0).out;
     assert!(budget.contains("\n  create ") && budget.contains("\n  reservation  "), "{budget}");
 }

@@ -53,7 +53,7 @@ impl ResourceBudget {
 /// Errors: `already_exists` (the period has a budget), `period_overlap` (no period begins on that day),
 /// `unit_mismatch`, `invalid` (the unit, the owner).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "fleet.budget.create")]
+#[operation(name = "fleet.budget.create", creates)]
 pub struct CreateBudget {
     /// The owner: the id of a project, or any other id of at most 200 bytes.
     #[operation(subject)]
