@@ -6,22 +6,24 @@
 const MAX_BRACKETS: usize = 200;
 /// Most tokens of one expression or statement head without a separator: `a + a + …`, `!!!…`, `x => y => …`.
 const MAX_EXPRESSION_TOKENS: usize = 1_500;
+/// Most tokens of the expressions and heads that are open at once.
+const MAX_OPEN_TOKENS: usize = 2_000;
 /// Longest chain of `else` on one level.
 const MAX_ELSE: usize = 250;
 /// Most `<` without their `>` in one statement: `A<b, A<b, …`.
 const MAX_ANGLES: usize = 400;
 /// Most ways to read a source.
 const MAX_WAYS: usize = 64;
+/// Most bytes that are read for the ends of regular expressions.
+const MAX_SOUGHT: usize = 1 << 24;
 
-/// Words after which an operand begins, or a statement: a slash is a regular expression.
-const OPERATOR_WORDS: &str = "return typeof case in instanceof delete void throw new else do extends default debugger";
-
-/// Words that may be names, and words that the next line continues.
-const UNKNOWN_WORDS: &str =
-    "of yield await as satisfies is keyof readonly unique infer asserts abstract class function";
+/// Words that may be names, and words that the next line continues. A name may be any word where a type is.
+const UNKNOWN_WORDS: &str = "return typeof case in instanceof delete void throw new else do extends default debugger of \
+    yield await as satisfies is keyof readonly unique infer asserts abstract class function var let const import export \
+    enum from type declare module namespace implements interface";
 
 /// Words that continue what a line end, a `;` or a `}` seems to end.
-const CONTINUING_WORDS: &str = "else while catch finally in instanceof of as satisfies extends is";
+const CONTINUING_WORDS: &str = "else while catch finally in instanceof of as satisfies extends is implements from";
 
 /// The construct that is nested too deeply, with its offset.
 pub(super) struct NestingError {
@@ -84,6 +86,8 @@ struct NestingScanner<'a> {
     previous: Previous,
     /// Whether a line has ended since the previous token.
     newline: bool,
+    /// The bytes that were read for the ends of regular expressions.
+    sought: usize,
     /// Whether no program reads so: a closing bracket is not that of the open one, or a string has no end.
     broken: bool,
 }
@@ -97,6 +101,7 @@ pub(super) fn check(source: &str) -> Result<(), NestingError> {
         slash: Slash::RegExp,
         previous: Previous::Other,
         newline: false,
+        sought: 0,
         broken: false,
     };
     if source.starts_with("#!") {
@@ -123,7 +128,28 @@ pub(super) fn check(source: &str) -> Result<(), NestingError> {
 }
 
 fn is_one_of(words: &str, word: &str) -> bool {
-    words.split(' ').any(|one| one == word)
+    words.split_ascii_whitespace().any(|one| one == word)
+}
+
+/// Whether a word decides how the scan reads on.
+fn is_keyword(word: &str) -> bool {
+    let others = "if while for break continue";
+    [UNKNOWN_WORDS, CONTINUING_WORDS, others].iter().any(|words| is_one_of(words, word)) || word == "with"
+}
+
+/// A name with its escapes replaced: `\u0069f`, `\u{69}f`.
+fn decode_escapes(word: &str) -> String {
+    let mut parts = word.split("\\u");
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = match part.strip_prefix('{').and_then(|part| part.split_once('}')) {
+            Some(braced) => braced,
+            None => part.split_at_checked(4).unwrap_or((part, "")),
+        };
+        decoded.extend(u32::from_str_radix(digits, 16).ok().and_then(char::from_u32));
+        decoded.push_str(rest);
+    }
+    decoded
 }
 
 impl NestingScanner<'_> {
@@ -151,7 +177,8 @@ impl NestingScanner<'_> {
             0x80.. => {
                 let rest = self.source.get(self.at..).unwrap_or_default();
                 let char = (1..=4).find_map(|n| std::str::from_utf8(rest.get(..n)?).ok()?.chars().next());
-                char.filter(|char| char.is_whitespace() || *char == '\u{feff}').map_or(0, char::len_utf8)
+                char.filter(|char| char.is_whitespace() || matches!(*char, '\u{feff}' | '\u{200b}'))
+                    .map_or(0, char::len_utf8)
             }
             _ => 0,
         }
@@ -171,7 +198,9 @@ impl NestingScanner<'_> {
             level.run += 1;
             level.run
         });
-        if run > MAX_EXPRESSION_TOKENS { self.fail("an expression with too many parts") } else { Ok(()) }
+        let open: usize = self.levels.iter().map(|level| level.run).sum();
+        let is_long = run > MAX_EXPRESSION_TOKENS || open > MAX_OPEN_TOKENS;
+        if is_long { self.fail("an expression with too many parts") } else { Ok(()) }
     }
 
     /// A token of one or more bytes, after which a slash is `slash`.
@@ -188,9 +217,12 @@ impl NestingScanner<'_> {
             Previous::Semicolon | Previous::Brace => true,
             _ => self.newline && self.slash == Slash::Division,
         };
+        // No statement ends in other brackets.
         if ended && !is_continuing {
             self.change(|level| {
-                *level = NestingLevel::new(level.bracket);
+                if level.bracket == Bracket::Curly {
+                    *level = NestingLevel::new(Bracket::Curly);
+                }
                 0
             });
         }
@@ -207,6 +239,11 @@ impl NestingScanner<'_> {
         let (byte, next) = (self.peek(0), self.peek(1));
         match (byte, next) {
             (b'/', b'/') => {
+                self.skip_line();
+                return Ok(None);
+            }
+            // The parser reads on after this error.
+            (b'<', b'!') if self.starts_with("<!--") && (self.newline || self.at == 0) => {
                 self.skip_line();
                 return Ok(None);
             }
@@ -252,8 +289,9 @@ impl NestingScanner<'_> {
             }
             (b',', _) => {
                 self.operator(1, Slash::RegExp)?;
+                // A list of type arguments is part of its type.
                 self.change(|level| {
-                    level.run = 0;
+                    level.run = if level.angles > 0 { level.run } else { 0 };
                     0
                 });
             }
@@ -266,6 +304,8 @@ impl NestingScanner<'_> {
             (b'+', b'+') | (b'-', b'-') => self.operator(2, operand)?,
             (b'!', _) if next != b'=' => self.operator(1, operand)?,
             (b'=', b'>') => self.operator(2, Slash::RegExp)?,
+            // After a type it is the last token of the type.
+            (b'?', _) => self.operator(1, Slash::Unknown)?,
             (b'<', _) => self.angle(next)?,
             (b'>', _) => {
                 self.operator(1, Slash::Unknown)?;
@@ -281,6 +321,10 @@ impl NestingScanner<'_> {
     }
 
     fn angle(&mut self, next: u8) -> Result<(), NestingError> {
+        let operand = self.source.get(self.at + 2..).unwrap_or_default().trim_ascii_start().first();
+        if next == b'<' && operand.is_some_and(u8::is_ascii_digit) {
+            return self.operator(2, Slash::RegExp);
+        }
         self.operator(1, Slash::RegExp)?;
         let angles = self.change(|level| {
             level.angles += usize::from(next != b'=');
@@ -301,7 +345,7 @@ impl NestingScanner<'_> {
         (self.slash, self.previous) = match (byte, closed) {
             (b'}', Some(Bracket::Template)) => return self.template_rest(),
             (b'}', _) => (Slash::Unknown, Previous::Brace),
-            (b')', Some(Bracket::Head)) => (Slash::RegExp, Previous::Other),
+            (b')', Some(Bracket::Head)) => (Slash::Unknown, Previous::Other),
             _ => (Slash::Division, Previous::Other),
         };
         self.broken |= !matches!(
@@ -327,16 +371,20 @@ impl NestingScanner<'_> {
             }
         }
         let word = std::str::from_utf8(&self.source[start..self.at]).unwrap_or_default();
+        if word.contains('\\') && is_keyword(&decode_escapes(word)) {
+            return self.fail("a keyword with an escape");
+        }
         let is_name = self.previous == Previous::Dot;
-        self.end_statement(!is_name && is_one_of(CONTINUING_WORDS, word));
+        // A decorator is before it.
+        let is_class = self.previous == Previous::Other && is_one_of("class abstract", word);
+        self.end_statement(!is_name && (is_class || is_one_of(CONTINUING_WORDS, word)));
         let label = self.previous == Previous::Jump && !self.newline;
         (self.slash, self.previous) = match word {
             _ if is_name => (Slash::Division, Previous::Other),
-            "if" | "while" | "for" | "with" => (Slash::RegExp, Previous::Head),
-            "await" if self.previous == Previous::Head => (Slash::RegExp, Previous::Head),
-            "break" | "continue" => (Slash::RegExp, Previous::Jump),
-            _ if label || is_one_of(OPERATOR_WORDS, word) => (Slash::RegExp, Previous::Other),
-            _ if word.contains('\\') || is_one_of(UNKNOWN_WORDS, word) => (Slash::Unknown, Previous::Other),
+            "if" | "while" | "for" | "with" => (Slash::Unknown, Previous::Head),
+            "await" if self.previous == Previous::Head => (Slash::Unknown, Previous::Head),
+            "break" | "continue" => (Slash::Unknown, Previous::Jump),
+            _ if label || is_one_of(UNKNOWN_WORDS, word) => (Slash::Unknown, Previous::Other),
             _ => (Slash::Division, Previous::Other),
         };
         if word == "else" && !is_name {
@@ -353,17 +401,17 @@ impl NestingScanner<'_> {
 
     fn number(&mut self) -> Result<(), NestingError> {
         self.end_statement(false);
-        let is_decimal = !(self.peek(0) == b'0' && self.peek(1).is_ascii_alphabetic());
-        let mut has_point = !is_decimal;
+        let is_decimal = !(self.peek(0) == b'0' && self.peek(1) != b'.');
+        let (mut has_point, mut has_exponent) = (!is_decimal, !is_decimal);
         loop {
             match self.peek(0) {
                 b'.' if !has_point => has_point = true,
-                b'e' | b'E' if is_decimal && matches!(self.peek(1), b'+' | b'-') => {
-                    has_point = true;
-                    self.at += 1;
+                b'e' | b'E' if !has_exponent => {
+                    (has_point, has_exponent) = (true, true);
+                    self.at += usize::from(matches!(self.peek(1), b'+' | b'-'));
                 }
-                b'_' => {}
-                byte if byte.is_ascii_alphanumeric() => {}
+                b'0'..=b'9' | b'_' => {}
+                byte if byte.is_ascii_alphabetic() => (has_point, has_exponent) = (true, true),
                 _ => break,
             }
             self.at += 1;
@@ -423,7 +471,8 @@ impl NestingScanner<'_> {
             slash => slash,
         };
         let mut other = None;
-        if let Some(end) = self.regexp_end().filter(|_| slash != Slash::Division) {
+        let end = if slash == Slash::Division { None } else { self.regexp_end()? };
+        if let Some(end) = end {
             let mut regexp = self.clone();
             regexp.operator(end - self.at, Slash::Division)?;
             regexp.newline = false;
@@ -438,20 +487,22 @@ impl NestingScanner<'_> {
     }
 
     /// The end of the regular expression that begins here. `None`: it does not end on its line.
-    fn regexp_end(&self) -> Option<usize> {
-        let mut scan = Self { levels: Vec::new(), at: self.at + 1, ..*self };
-        let mut class = false;
-        while scan.at < scan.source.len() && scan.line_end() == 0 {
-            match scan.peek(0) {
-                b'\\' => scan.at += 1,
+    fn regexp_end(&mut self) -> Result<Option<usize>, NestingError> {
+        let (begin, mut class, mut end) = (self.at, false, None);
+        self.at += 1;
+        while end.is_none() && self.at < self.source.len() && self.line_end() == 0 {
+            match self.peek(0) {
+                b'\\' => self.at += 1,
                 b'[' => class = true,
                 b']' => class = false,
-                b'/' if !class => return Some(scan.at + 1),
+                b'/' if !class => end = Some(self.at + 1),
                 _ => {}
             }
-            scan.at += 1;
+            self.at += 1;
         }
-        None
+        self.sought += self.at - begin;
+        self.at = begin;
+        if self.sought > MAX_SOUGHT { self.fail("too many slashes on one line") } else { Ok(end) }
     }
 
     /// Whether this way goes on as the other one does. It then has the larger counts of both.
@@ -572,5 +623,38 @@ mod tests {
         for beginning in beginnings {
             assert!(check(&format!("{beginning}{deep}1/1 `")).is_err(), "{beginning}");
         }
+    }
+
+    #[test]
+    fn nothing_is_counted_anew_while_it_is_open() {
+        let (deep, repeated) = ("(".repeat(20_000), |text: &str| text.repeat(20_000));
+        let sources = [
+            format!("({}", "!".repeat(1_400)).repeat(100),
+            format!("({}", "new ".repeat(400)).repeat(100),
+            format!("type T = {}", format!("A<b,{}", "keyof ".repeat(1_000)).repeat(100)),
+            format!("x = {}1", repeated("<T,>(x)=>")),
+            format!("f{}", repeated("<a,>``")),
+            repeated("if (0) var\nx; else "),
+            repeated("if (0) import {} from 'x'; else "),
+            format!("x = {}", repeated("class A\nimplements X extends ")),
+            format!("x = {}", repeated("@d()\nclass extends ")),
+            repeated("\\u0069f(0)\n"),
+            repeated("if (0) {} \\u{65}lse "),
+            format!("function f() {{ return\u{200b}/`/; x = {deep}`"),
+            format!("let x = a as void /{deep}/1"),
+            format!("let x = a as if\n(b) /{deep}/1"),
+            format!("let x = a as A? /{deep}/1"),
+            format!("let x\n<!--`\n{deep}`"),
+            format!("let e = 1; 1n.e+{}e", repeated("e+")),
+            format!("let e = 1; 01.e+{}e", repeated("e+")),
+            format!("x = [{}1]", "'['/1,".repeat(100_000)),
+        ];
+        for source in &sources[..sources.len() - 1] {
+            assert!(check(source).is_err(), "{source:.60}");
+        }
+        assert!(
+            sources.last().is_some_and(|divisions| check(divisions).is_ok()),
+            "divisions on one line are read once"
+        );
     }
 }
