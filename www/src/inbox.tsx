@@ -36,7 +36,9 @@ export async function followInbox(rs: Runstate): Promise<void> {
   });
 
   effect(() => {
-    for (const { id, executionId } of calls.values()) if (changedIds.value?.has(executionId) ?? true) changed.add(id);
+    // Read first: the effect follows what it has read.
+    const changes = changedIds.value;
+    for (const { id, executionId } of calls.values()) if (changes?.has(executionId) ?? true) changed.add(id);
     update();
   });
   await untilClosed(async () => {
