@@ -102,7 +102,8 @@ test("calls wait for approvals while others go on, and people may change argumen
   const [a, b] = await firstPending(code, 2);
   await assertRefused(code.answer(a, "forged"), "awaiting_approval");
   await code.approve(a, { by: "ann", note: "checked", args: { order: "a", amount: 4 } });
-  await assertRefused(code.approve(a, { by: "bob" }), "already_approved");
+  // Its tool may have run.
+  await assert.rejects(code.approve(a, { by: "bob" }), ({ code }) => ["already_approved", "already_answered"].includes(code));
   await code.reject(b, { by: "ann", reason: "too late" });
   const end = await code.result(r.run);
   assert.deepEqual([end.status, end.result], ["complete", [7, "ok", "RejectedError: too late"]]);

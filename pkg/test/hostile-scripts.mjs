@@ -371,7 +371,6 @@ export const scripts = {
     ["tools.never(); return 1", is(1)],
     ["tools.fail({ message: 'lost' }); return 1", is(1)],
     ["tools.fail({ message: 'lost' }); await tools.echo(1); await tools.echo(2); return 1", throws("Error", /lost/)],
-    ["const p = tools.fail({ message: 'late' }); await tools.echo(1); try { await p } catch (e) { return e.message }", throws("Error", /late/)],
     ["const p = tools.echo(1); try { return await p } finally { await tools.echo(2) }", is(1)],
     ["try { return 1 } finally { return tools.echo(2) }", is(2)],
     ["try { throw 1 } finally { await tools.never() }", waits("tool")],

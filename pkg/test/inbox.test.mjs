@@ -14,13 +14,20 @@ async function load(rs) {
   await rs.load({ name: "pay", source: PAY, script: true, tools: ["pay"] });
 }
 
+/** Starts an execution. The question of a later one has a later time. */
+async function startAsk(rs, input) {
+  const run = await rs.start("ask", { input });
+  for (const at = Date.now(); Date.now() === at; ) await null;
+  return run;
+}
+
 /** Starts an execution whose payment awaits an approval. */
 const startPayment = (rs, input) => rs.start("pay", { input, policy: { kinds: ["pay"], approve: ["pay"] } });
 
 test("open questions come first, the oldest first, then new ones, each once", async (t) => {
   const rs = await openStore(t);
   await load(rs);
-  const [one, two] = [await rs.start("ask", { input: 1 }), await rs.start("ask", { input: 2 })];
+  const [one, two] = [await startAsk(rs, 1), await startAsk(rs, 2)];
   const questions = rs.questions();
   const first = (await questions.next()).value;
   assert.deepEqual([first.prompt, first.execution, first.kind, first.isApproval, first.choices], ["a of 1", one.id, "cc", false, null]);
@@ -95,7 +102,7 @@ for (const where of ["memory", "files"]) {
     const rs = await openStore(t, url);
     const other = where === "files" ? await openStore(t, url) : rs;
     await load(rs);
-    for (const input of [1, 2, 3]) await rs.start("ask", { input });
+    for (const input of [1, 2, 3]) await startAsk(rs, input);
     const questions = rs.questions({ program: "ask" });
     const first = (await questions.next()).value;
     assert.equal(first.prompt, "a of 1");
