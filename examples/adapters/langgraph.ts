@@ -1,5 +1,5 @@
-// A chat of LangGraph with one tool: scripts over the tools in refunds.ts. A refund waits for an approval, for as long as
-// that takes. Kill the process meanwhile, and start it again: the chat continues.
+// A chat of LangGraph with one tool: scripts over the tools in refunds.ts. A refund waits for an approval, for as long
+// as that takes. Kill the process meanwhile, and start it again: the chat continues.
 //
 // OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL choose the model.
 

@@ -41,8 +41,8 @@ export const script = {
   },
 };
 
-/** Has a person decide on what the run of the chat waits for, until it has ended. Another process may be an inbox of all
- * runs, with `code.pending()`. */
+/** Has a person decide on what the run of the chat waits for, until it has ended. Another process may be an inbox of
+ * all runs, with `code.pending()`. */
 export async function settle(): Promise<CodeResult> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   for (;;) {

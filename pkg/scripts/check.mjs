@@ -16,8 +16,8 @@ const CONTENT = [
   ...MODULES.map((module) => `dist/${fileOf(module)}`),
 ];
 
-/** Entries from which nothing is imported by name: WebAssembly, types, the declarations for programs of the machine, and
- * `runstate/register`. */
+/** Entries from which nothing is imported by name: WebAssembly, types, the declarations for programs of the machine,
+ * and `runstate/register`. */
 const NON_CODE_ENTRIES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm", "./apps", "./fleet", "./sessions", "./types", "./program", "./register"];
 
 /** Packs and checks; throws on the first failure. */

@@ -32,8 +32,8 @@ export interface ProgramSource extends Omit<CvmLoadParams, "commandId"> {}
 
 /**
  * A program that code imports from its file `NAME.program.ts`, as TypeScript sees it: the function that the file
- * exports as its default, with the types of its input and result. At run time it is a {@link ProgramSource}, by a plugin
- * of `runstate/programs` or by `runstate/register`.
+ * exports as its default, with the types of its input and result. At run time it is a {@link ProgramSource}, by a
+ * plugin of `runstate/programs` or by `runstate/register`.
  */
 export type ImportedProgram = (input: never) => unknown;
 

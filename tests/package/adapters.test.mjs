@@ -1,5 +1,5 @@
-// The chats in examples/adapters, with the SDKs that they are for and a server that plays the model. Each is killed while a
-// refund waits for its approval, and started again.
+// The chats in examples/adapters, with the SDKs that they are for and a server that plays the model. Each is killed
+// while a refund waits for its approval, and started again.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

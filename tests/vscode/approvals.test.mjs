@@ -1,5 +1,5 @@
-// Scripts of `rs.code` in a real VS Code: the calls of another process wait for approvals in the window, and a file of the folder is run as a script.
-// See `extension.test.mjs` for the variables.
+// Scripts of `rs.code` in a real VS Code: the calls of another process wait for approvals in the window, and a file of
+// the folder is run as a script. See `extension.test.mjs` for the variables.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// Answering calls: asks the person in the form that suits the call, keeps drafts, and sends the answer once. A call of a
-// tool that awaits an approval is approved or rejected.
+// Answering calls: asks the person in the form that suits the call, keeps drafts, and sends the answer once. A call of
+// a tool that awaits an approval is approved or rejected.
 
 import type { CallView, Json } from "runstate";
 

@@ -196,7 +196,7 @@ export class WindowSessions {
       } catch (error) {
         if (!GONE.has(codeOf(error) ?? "")) throw error;
         gone.add(driven.id);
-        this.editor.log("info", `session ${driven.id} is no longer driven by this window: ${detailOf(error)}`);
+        this.editor.log("info", `this window gives session ${driven.id} up: ${detailOf(error)}`);
         if (codeOf(error) === "stale_owner") this.editor.inform(`The session “${driven.project}” continues in another window. This window no longer drives it.`);
       }
     }
