@@ -133,8 +133,8 @@ fn is_one_of(words: &str, word: &str) -> bool {
 
 /// Whether a word decides how the scan reads on.
 fn is_keyword(word: &str) -> bool {
-    let others = "if while for break continue";
-    [UNKNOWN_WORDS, CONTINUING_WORDS, others].iter().any(|words| is_one_of(words, word)) || word == "with"
+    let others = "if while for with break continue";
+    [UNKNOWN_WORDS, CONTINUING_WORDS, others].iter().any(|words| is_one_of(words, word))
 }
 
 /// A name with its escapes replaced: `\u0069f`, `\u{69}f`.
