@@ -1,5 +1,5 @@
 // Compares two turns of an execution: the lines printed between them, and the variables at each. The extension sends
-// the data of `src/turns.ts`.
+// the data of `src/turn-comparison.ts`.
 
 import { element } from "./elements.js";
 

@@ -5,14 +5,16 @@ import { element, section } from "./elements.js";
 
 const vscode = acquireVsCodeApi();
 const page = document.getElementById("page");
-const { id } = document.body.dataset;
-const { compare } = vscode.getState() ?? {};
-vscode.setState({ id, compare });
-const panel = new ComparePanel(
-  compare,
-  (state) => vscode.setState({ id, compare: state }),
-  (turns) => vscode.postMessage({ type: "compare", ...turns }),
-);
+const { id, state: given } = document.body.dataset;
+const { state } = vscode.getState() ?? { state: JSON.parse(given) };
+vscode.setState({ id, state });
+const panel = new ComparePanel(state, keep, (turns) => vscode.postMessage({ type: "compare", ...turns }));
+
+/** Keeps what the person chose, in the window and in the extension: either may end alone. */
+function keep(chosen) {
+  vscode.setState({ id, state: chosen });
+  vscode.postMessage({ type: "state", state: chosen });
+}
 
 function header({ program, version, status, statusText, started, id: execution }) {
   const chip = element("span", `chip ${status}`, statusText);

@@ -35,7 +35,7 @@ class VsCodeEditor implements Editor {
   readonly #output = vscode.window.createOutputChannel("Runstate", { log: true });
   readonly #problems = vscode.languages.createDiagnosticCollection("runstate");
   readonly #status = vscode.window.createStatusBarItem("runstate.questions", vscode.StatusBarAlignment.Left, 10);
-  readonly #panels = new Map<string, (id: string, panel?: vscode.WebviewPanel) => void>();
+  readonly #panels = new Map<string, (id: string) => void>();
   readonly #closing: (() => unknown)[] = [];
   readonly workspace = new VsCodeWorkspace();
   readonly models = new VsCodeLanguageModels();
@@ -305,11 +305,12 @@ class VsCodeEditor implements Editor {
 
   pages(kind: string, source: PageSource): void {
     const open = new Map<string, vscode.WebviewPanel>();
+    const states = new Map<string, unknown>();
     const key = `pages ${kind}`;
-    const remember = (ids: string[]) => this.#context.workspaceState.update(key, ids);
+    const remember = () => this.#context.workspaceState.update(key, [...states]);
     const media = vscode.Uri.joinPath(this.#context.extensionUri, "media");
     const options = { enableScripts: true, localResourceRoots: [media] };
-    const show = (id: string, restored?: vscode.WebviewPanel) => {
+    const show = (id: string, state: unknown, restored?: vscode.WebviewPanel) => {
       const shown = open.get(id);
       if (shown !== undefined) {
         restored?.dispose();
@@ -318,7 +319,12 @@ class VsCodeEditor implements Editor {
       const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
       const panel = restored ?? vscode.window.createWebviewPanel(kind, source.title(id), column, options);
       open.set(id, panel);
-      remember([...open.keys()]);
+      const keep = (kept: unknown) => {
+        states.set(id, kept);
+        remember();
+      };
+      keep(state);
+      panel.webview.onDidReceiveMessage(({ type, state: kept }) => type === "state" && keep(kept));
       panel.webview.options = options;
       panel.iconPath = vscode.Uri.joinPath(media, "runstate-tab.svg");
       let isOpen = true;
@@ -332,24 +338,26 @@ class VsCodeEditor implements Editor {
       page.onClose(() => {
         isOpen = false;
         open.delete(id);
-        remember([...open.keys()]);
+        states.delete(id);
+        remember();
       });
       source.attach(id, page);
       const uriOf = (name: string) => panel.webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString();
-      panel.webview.html = runPageHtml({ id, script: uriOf("run-page.js"), style: uriOf("run-page.css"), origin: panel.webview.cspSource });
+      panel.webview.html = runPageHtml({ id, state, script: uriOf("run-page.js"), style: uriOf("run-page.css"), origin: panel.webview.cspSource });
     };
-    this.#panels.set(kind, show);
+    this.#panels.set(kind, (id) => show(id, null));
     const serializer: vscode.WebviewPanelSerializer = {
-      async deserializeWebviewPanel(panel, state: { id?: string } | undefined) {
-        if (state?.id === undefined) panel.dispose();
-        else show(state.id, panel);
+      async deserializeWebviewPanel(panel, shown: { id?: string; state?: unknown } | undefined) {
+        if (shown?.id === undefined) panel.dispose();
+        else show(shown.id, shown.state ?? null, panel);
       },
     };
     this.#keep(vscode.window.registerWebviewPanelSerializer(kind, serializer));
-    // The pages of a host that was killed stay open and show old data; nothing connects them to another host.
-    const left = this.#context.workspaceState.get<string[]>(key, []);
-    if (left.length > 0) void closePages(kind).then(() => left.forEach((id) => show(id)));
-    this.onClose(() => remember([]));
+    // The pages of a host that was killed stay open and show old data; nothing connects them to another host. Those of
+    // a window that was reloaded look the same, so what a person chose on a page is kept here.
+    const left = this.#context.workspaceState.get<[string, unknown][]>(key, []);
+    if (left.length > 0) void closePages(kind).then(() => left.forEach(([id, state]) => show(id, state)));
+    this.onClose(() => this.#context.workspaceState.update(key, []));
   }
 
   showPage(kind: string, id: string): void {

@@ -148,7 +148,7 @@ test("the page of a deleted execution says so", async () => {
 });
 
 test("the page allows no network and no inline code", () => {
-  const html = runPageHtml({ id: '"><script>', script: "s.js", style: "s.css", origin: "https://x" });
+  const html = runPageHtml({ id: '"><script>', state: '"><script>', script: "s.js", style: "s.css", origin: "https://x" });
   assert.match(html, /default-src 'none'; style-src https:\/\/x; script-src https:\/\/x"/);
   assert.doesNotMatch(html, /"><script>|unsafe/);
 });

@@ -63,7 +63,8 @@ export class Workbench {
     await this.page.keyboard.press("F1");
     await this.page.locator(".quick-input-widget input").first().waitFor();
     await this.page.keyboard.type(title);
-    await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor();
+    // Before the list follows what was typed, Enter would run the command that is there.
+    await this.page.locator(`.quick-input-list .monaco-list-row.focused:has-text("${title}")`).waitFor();
     await this.page.keyboard.press("Enter");
   }
 
