@@ -166,6 +166,8 @@ export interface Editor {
   readonly isTrusted: boolean;
   onTrusted(listener: () => void): void;
   onClose(listener: () => unknown): void;
+  /** Resolves when the window answers. The host of a closed window may go on for hours, and waits here. */
+  responds(): Promise<void>;
   /** The workspace or folder of the window; undefined in an empty window. */
   readonly project: { id: string; name: string } | undefined;
   /** The folder that the editor gives to this extension, a path on the desktop. */

@@ -14,7 +14,7 @@ import { Lenses } from "./lenses.ts";
 import { LanguageHelp } from "./programs.ts";
 import { RunPages } from "./run-page.ts";
 import { SessionCommands } from "./sessions/session-commands.ts";
-import { type SessionTiming, WindowSessions } from "./sessions/window-sessions.ts";
+import { SESSION_TIMING, type SessionTiming, WindowSessions } from "./sessions/window-sessions.ts";
 import { type Host, Store } from "./store.ts";
 import { CallsLevel } from "./tree/calls.ts";
 import { ExecutionsLevel } from "./tree/executions.ts";
@@ -88,12 +88,12 @@ function rowsOf({ row, children }: TreeNode): object {
 }
 
 /** Starts the extension. It does not wait for the store, so that activation is quick. */
-export function startExtension(editor: Editor, host: Host, timing?: SessionTiming): Store {
+export function startExtension(editor: Editor, host: Host, timing: SessionTiming = SESSION_TIMING): Store {
   const store = new Store(editor, host);
   const sessions = new WindowSessions(editor, store, host.hostname, timing);
   const drafts = new Drafts(() => store.open());
   const answering = new Answering(editor, store, drafts);
-  const agents = new Agents(editor, store, answering, sessions);
+  const agents = new Agents(editor, store, answering, sessions, timing.presenceMs);
   new Commands(editor, store, answering, sessions, agents, new Lenses(editor, store, answering));
   new SessionCommands(editor, store, sessions);
   new LanguageHelp(editor, store);

@@ -62,6 +62,10 @@ class VsCodeEditor implements Editor {
     this.#closing.push(listener);
   }
 
+  async responds(): Promise<void> {
+    await vscode.commands.executeCommand("setContext", "runstate.responds", true);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#closing.map((listener) => listener()));
   }

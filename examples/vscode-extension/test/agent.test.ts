@@ -355,3 +355,21 @@ test("a model answers an agent although many other questions are open", async (t
   for (let n = 0; n <= 500; n++) await rs.start("ask", {});
   assert.equal((await ended(window, await ask(window, "Fake"))).status, "complete");
 });
+
+test("an edit of a closed window, whose host goes on, waits in the next window", async (t) => {
+  const { window: open, read } = await scene(t);
+  await using first = open((editor) => {
+    editor.models.offer("Fake", steps(EDIT));
+    editor.onOffer = () => new Promise(() => {});
+  });
+  const id = await ask(first, "Fake");
+  await waitUntil(() => first.editor.offered.length === 1);
+  first.editor.isClosed = true;
+  await using second = open((editor) => {
+    editor.models.offer("Fake", steps(FINISH));
+    editor.onOffer = () => "Apply";
+  });
+  assert.deepEqual((await ended(second, id)).result, { summary: "a is two", edited: ["src/a.ts"] });
+  assert.deepEqual([first.editor.offered.length, second.editor.offered.length], [1, 1]);
+  assert.equal(await read("src/a.ts"), "const a = 2;\n");
+});

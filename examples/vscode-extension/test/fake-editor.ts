@@ -49,6 +49,13 @@ export class FakeEditor implements Editor {
   readonly #trusted: (() => void)[] = [];
   readonly #changed: ((file: TextFile) => void)[] = [];
 
+  /** Whether the window has been closed, while its host goes on. */
+  isClosed = false;
+
+  responds(): Promise<void> {
+    return this.isClosed ? new Promise(() => {}) : Promise.resolve();
+  }
+
   onTrusted(listener: () => void): void {
     this.#trusted.push(listener);
   }
@@ -195,7 +202,7 @@ export class FakeWindow {
       compile: (_, name, source) => compile(name, source),
       scratch: openScratch,
     };
-    this.store = startExtension(this.editor, host, { beatMs: 50, probeMs: 400 });
+    this.store = startExtension(this.editor, host, { beatMs: 50, probeMs: 400, presenceMs: 200 });
   }
 
   /** Ends the window as SIGKILL does: it does nothing more, and nothing is cleaned up. */

@@ -61,6 +61,7 @@ export class Agents {
     private readonly store: Store,
     private readonly answering: Answering,
     private readonly sessions: WindowSessions,
+    private readonly presenceMs: number,
   ) {
     const files = new ConfinedFiles(editor.workspace);
     this.#edits = new EditTool(editor, store, files, () => this.#report());
@@ -167,7 +168,8 @@ export class Agents {
     return this.#inputs.get(id);
   }
 
-  /** Serves the tools. A worker ends if the store fails, and is started again after a pause. */
+  /** Serves the tools while the window answers: what a closed window claims would wait for a person who is elsewhere.
+   * A worker ends if the store fails too, and is started again after a pause. */
   async #serve(): Promise<void> {
     const { signal } = this.#stopped;
     const workspace = (await this.#workspace()) ?? "";
@@ -179,15 +181,29 @@ export class Agents {
       [kind(EDIT_TOOL)]: answers((args, task) => this.#edits.apply(args, task)),
     };
     while (!signal.aborted) {
+      const round = new AbortController();
+      const serving = AbortSignal.any([signal, round.signal]);
       try {
+        await Promise.race([this.editor.responds(), aborted(serving)]);
+        void this.#untilAbsent(serving).then(() => round.abort());
         const rs = await this.store.open();
         const code = rs.code({ tools: scriptTools(this.#reading, workspace) });
-        await rs.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done.finally(() => code.close());
+        await rs.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal: serving }).done.finally(() => code.close());
       } catch (error) {
         if (signal.aborted) return;
         this.editor.log("warn", `the tools of agents are not served: ${detailOf(error)}`);
         await pause(PAUSE_MS, signal);
+      } finally {
+        round.abort();
       }
+    }
+  }
+
+  /** Waits until the window does not answer for a while; ends early if `signal` is aborted. */
+  async #untilAbsent(signal: AbortSignal): Promise<void> {
+    for (let present = true; present && !signal.aborted; ) {
+      await pause(this.presenceMs, signal);
+      present = await Promise.race([this.editor.responds().then(() => true), pause(this.presenceMs, signal).then(() => false)]);
     }
   }
 }
@@ -214,7 +230,20 @@ function isAgentInput(input: unknown): input is AgentInput {
 /** Waits; ends early if `signal` is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve());
+    if (signal.aborted) resolve();
   });
 }

@@ -24,9 +24,11 @@ export interface SessionTiming {
   beatMs: number;
   /** How long a window has to show that it lives. */
   probeMs: number;
+  /** How often a host asks whether its window answers, and how long the window may take. */
+  presenceMs: number;
 }
 
-export const SESSION_TIMING: SessionTiming = { beatMs: 30_000, probeMs: 3000 };
+export const SESSION_TIMING: SessionTiming = { beatMs: 30_000, probeMs: 3000, presenceMs: 5000 };
 
 /** How old the document of a window may become, in milliseconds, before it is saved again so that it does not
  * expire. */
@@ -56,7 +58,7 @@ export class WindowSessions {
     private readonly editor: Editor,
     private readonly store: Store,
     private readonly hostname: string,
-    private readonly timing: SessionTiming = SESSION_TIMING,
+    private readonly timing: SessionTiming,
   ) {
     this.#documents = new WindowDocuments(() => store.open(), timing.probeMs);
     store.onDocumentChange((collection, id) => {
