@@ -112,10 +112,13 @@ fn tool_steps(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
             XtaskError::combine(subcommands.into_iter().chain(others))
         }),
         ScheduledStep::new("tools: Debian packages", |step| {
-            let postgres: fn(&mut _) -> _ = |step| tools::postgres(step).map(drop);
-            let pooler: fn(&mut _) -> _ = |step| tools::pgbouncer(step).map(drop);
-            let installs = [tools::node, tools::chromium, tools::strace, postgres, pooler];
-            XtaskError::combine(installs.map(|install| install(step)))
+            XtaskError::combine([
+                tools::node(step),
+                tools::chromium(step),
+                tools::ensure_debian_program("strace", "strace", step),
+                tools::postgres(step).map(drop),
+                tools::pgbouncer(step).map(drop),
+            ])
         }),
         ScheduledStep::new("tools: npm packages", package::install_all_npm_packages).after(&["tools: Debian packages"]),
         ScheduledStep::new("tools: VS Code", |step| tools::code_server(step).map(drop))

@@ -39,13 +39,13 @@ pub fn run(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskErr
         // A mutation that cannot be built does not prevent the later ones.
         let why = match result {
             Ok(true) => {
-                step.count(TestTally { passed: 1, failed: 0 });
+                step.tally += TestTally { passed: 1, failed: 0 };
                 continue;
             }
             Ok(false) => format!("no test detected it ({})", text(&mutation["test"])),
             Err(error) => error.to_string(),
         };
-        step.count(TestTally { passed: 0, failed: 1 });
+        step.tally += TestTally { passed: 0, failed: 1 };
         broken.push(format!("{name}: {why}"));
     }
     if broken.is_empty() { Ok(()) } else { Err(XtaskError::RuleViolated(broken)) }

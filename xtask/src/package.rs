@@ -136,7 +136,7 @@ fn remove_folder(folder: &Path) -> Result<(), XtaskError> {
 pub fn test_conformance(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     require_built(&test_packed(workspace))?;
     let script = ProgramCall::new("node").arg("tests/node/conformance.mjs").arg(test_folder(workspace));
-    script.read_lines(step, |step, line| step.count(TestTally::from_libtest(line).unwrap_or_default()))
+    script.read_lines(step, |step, line| step.tally += TestTally::from_libtest(line).unwrap_or_default())
 }
 
 /// Runs the package's own tests.
@@ -217,7 +217,7 @@ pub fn run_node_tests(
 
 /// Counts the tests in the output of Node's runner.
 pub fn read_node_output(step: &mut StepContext, group: &str, line: &str) {
-    step.count(TestTally::from_node(line).unwrap_or_default());
+    step.tally += TestTally::from_node(line).unwrap_or_default();
     step.tests.extend(TestTime::from_node(group, line));
 }
 
@@ -279,7 +279,7 @@ pub fn test_indexeddb_pages(workspace: &Workspace, step: &mut StepContext) -> Re
     call.read_lines(step, |step, line| {
         let tally = TestTally::from_libtest(line).unwrap_or_default();
         pages += usize::from(tally.passed > 0);
-        step.count(tally);
+        step.tally += tally;
     })?;
     if pages < INDEXEDDB_PAGES.len() {
         return Err(XtaskError::rule("a page ran no test; the log has the output of the browser"));
@@ -294,19 +294,12 @@ fn page_tests(words: &str, step: &mut StepContext) -> Result<ProgramCall, XtaskE
     with_lints(INDEXEDDB_PAGES.iter().fold(call, |call, name| call.arg("--test").arg(name)), step)
 }
 
-/// Builds and serves the page. The server prints its address.
+/// Builds and serves the page. The server prints its address, and uses the next free port if its usual one is taken.
 pub fn serve_demo_page(workspace: &Workspace, report: &mut RunReport) {
-    let mut built = false;
-    report.step("package", |step| build_shipped(workspace, PackageBuild::Shipped, step));
-    report.step("demo page", |step| {
+    report.step("demo page, served until ctrl-c", |step| {
+        build_shipped(workspace, PackageBuild::Shipped, step)?;
         build_demo_page(&packed(workspace), step)?;
-        built = true;
-        Ok(())
+        ProgramCall::new("npm").words("run preview --prefix www").status(step).map(drop)
     });
-    if built {
-        // If its usual port is taken, the server uses the next free one.
-        let call = ProgramCall::new("npm").words("run preview --prefix www");
-        report.step("serving until ctrl-c", |step| call.status(step).map(drop));
-        report.interrupted.store(false, Ordering::Relaxed);
-    }
+    report.interrupted.store(false, Ordering::Relaxed);
 }

@@ -277,12 +277,4 @@ impl StepContext {
     fn path(&self) -> Option<&Path> {
         self.log.as_ref().map(|(_, path)| path.as_path())
     }
-
-    pub fn skip(&mut self, skip: Skip) {
-        self.skips.push(skip);
-    }
-
-    pub fn count(&mut self, tally: TestTally) {
-        self.tally += tally;
-    }
 }

@@ -143,7 +143,7 @@ impl TestServers {
         for (server, error) in [("MongoDB", mongodb.as_ref().err()), ("PostgreSQL", postgres.as_ref().err())] {
             error
                 .into_iter()
-                .for_each(|why| step.skip(Skip { what: format!("tests on {server}"), why: why.to_string() }));
+                .for_each(|why| step.skips.push(Skip { what: format!("tests on {server}"), why: why.to_string() }));
         }
         Self { mongodb: mongodb.ok(), postgres: postgres.ok() }
     }

@@ -115,9 +115,9 @@ impl<'a> Suite<'a> {
         // nextest keeps the output of passing tests in its report. Skips are read from it.
         if let Ok(text) = std::fs::read_to_string(&junit) {
             let report = Junit::parse(&text)?;
-            step.count(report.tally);
+            step.tally += report.tally;
             step.tests.extend(report.tests);
-            report.skips.into_iter().for_each(|skip| step.skip(skip));
+            step.skips.extend(report.skips);
         }
         result?;
         match selection {
@@ -179,9 +179,9 @@ fn nextest(step: &mut StepContext) -> Option<ProgramCall> {
 
 fn run_libtest(call: ProgramCall, step: &mut StepContext) -> Result<(), XtaskError> {
     call.read_lines(step, |step, line| {
-        step.count(TestTally::from_libtest(line).unwrap_or_default());
+        step.tally += TestTally::from_libtest(line).unwrap_or_default();
         if let Some(skip) = Skip::from_line(line) {
-            step.skip(skip);
+            step.skips.push(skip);
         }
     })
 }

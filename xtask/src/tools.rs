@@ -21,9 +21,6 @@ pub const CHROMIUM: &str = "chromium";
 /// The driver of the browser for `wasm-bindgen-test-runner`.
 pub const CHROMEDRIVER: &str = "chromedriver";
 
-/// Folder for tools in the checkout, if there is no writable cache.
-const CHECKOUT_FOLDER: &str = "target/tools";
-
 /// rustc, cargo and their components.
 pub fn toolchain(step: &mut StepContext) -> Result<(), XtaskError> {
     for call in [ProgramCall::new("rustc").arg("--version"), ProgramCall::cargo("--version")] {
@@ -47,7 +44,7 @@ pub fn component(name: &str, subcommand: &str, step: &mut StepContext) -> Result
 fn folders() -> Vec<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    let here = std::env::current_dir().unwrap_or_default().join(CHECKOUT_FOLDER);
+    let here = std::env::current_dir().unwrap_or_default().join("target/tools");
     cache.map(|cache| cache.join("runstate-tools")).into_iter().chain([here]).collect()
 }
 
@@ -214,11 +211,6 @@ pub fn pgbouncer(step: &mut StepContext) -> Result<PathBuf, XtaskError> {
     Ok(program.to_owned())
 }
 
-/// Installs the tracer of system calls.
-pub fn strace(step: &mut StepContext) -> Result<(), XtaskError> {
-    ensure_debian_program("strace", "strace", step)
-}
-
 /// The full path of a program, for a caller that starts it from another folder.
 pub fn find_in_path(program: &Path) -> Result<PathBuf, XtaskError> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -232,7 +224,7 @@ fn rustup(words: &str, what: &str, step: &mut StepContext) -> Result<(), XtaskEr
 }
 
 /// Installs the Debian package of a program, if the program does not exist.
-fn ensure_debian_program(program: &str, package: &str, step: &mut StepContext) -> Result<(), XtaskError> {
+pub fn ensure_debian_program(program: &str, package: &str, step: &mut StepContext) -> Result<(), XtaskError> {
     if !ProgramCall::new(program).arg("--version").succeeds() {
         install_debian_package(package, step)?;
     }
