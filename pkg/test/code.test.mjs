@@ -321,6 +321,24 @@ test("a result that cannot be stored fails its call, and the tool runs once", as
   }
 });
 
+test("halves of surrogate pairs are refused on the way in, and replaced on the way out", async (t) => {
+  const { code } = await openCode(t, { echo: (args) => args, half: () => "a\ud800", key: () => ({ "\udc00": 1 }) });
+  const r = await code.run(`
+    const seen = [await tools.echo({ text: "a\\ud800", "\\ud800": 1, "\\ud801": 2 })];
+    for (const one of [tools.half, tools.key]) try { seen.push(await one()) } catch (e) { seen.push([e.name, e.message.slice(0, 60)]) }
+    return [...seen, "b\\udc00"]`);
+  assert.deepEqual(r.result, [
+    { text: "a\ufffd", "\ufffdd800": 1, "\ufffdd801": 2 },
+    ["TypeError", String.raw`the result of tools.half has half of a surrogate pair in "a\ud800"`.slice(0, 60)],
+    ["TypeError", String.raw`the result of tools.key has half of a surrogate pair in "\udc00"`.slice(0, 60)],
+    "b\ufffd",
+  ]);
+  await assertRefused(code.run("return input", { input: "\ud800" }), "invalid");
+  await assertRefused(code.run("return '\ud800'"), "invalid");
+  const { pending: [question] } = await code.run("return ask('a?')");
+  await assertRefused(code.answer(question, { "\ud800": 1 }), "invalid_answer");
+});
+
 test("a run under an id is that of its script and input", async (t) => {
   const { code } = await openCode(t, {});
   assert.equal((await code.run("return input", { id: "r", input: { a: 1 } })).result.a, 1);
