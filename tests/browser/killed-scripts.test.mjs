@@ -90,9 +90,11 @@ async function live(world, isKilled) {
     // A page that is blocked calls no function.
     await browser.route("**/die/*", (route) => act(new URL(route.request().url()).pathname.slice("/die/".length)));
 
+    let killing;
     const act = async (name) => {
       const { plan, page } = open.get(name);
-      if (plan.ends === "browser") return end.resolve(killAll());
+      // Both tabs may be at their last write.
+      if (plan.ends === "browser") return end.resolve((killing ??= killAll()));
       await closeTab(name, page).catch(end.reject);
     };
     const killAll = async () => {
