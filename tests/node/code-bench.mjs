@@ -309,7 +309,8 @@ async function compare() {
   }
   print(columns);
   for (const [peer, reason] of missing) console.log(`not measured: ${peer}: ${reason}`);
-  console.log("run replays a script from its first line; quickjs-wasi saves its memory. Neither has a store: what is saved is held by the caller.");
+  console.log("What runstate has suspended is an export, with the program and its calls. run saves the calls alone, and computes the rest again;");
+  console.log("quickjs-wasi saves its memory. Both leave what they save to the caller: its storage is not part of their times.");
   console.log(`Node ${process.version}, medians; cold starts and new processes without the start of Node itself`);
 }
 
