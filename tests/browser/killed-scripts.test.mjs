@@ -21,8 +21,8 @@ const KILLS = FULL ? 100 : 3;
 /** A run that was killed so often is not killed again: a call that was tried repeatedly without a result fails. */
 const KILLS_OF_A_RUN = 2;
 
-/** A run and its undoing, alone in one tab, write about so often to the database. */
-const WRITES = 120;
+/** A tab ends after at most so many writes to the database. */
+const WRITES = 80;
 
 /** Longer than the lease of a call. */
 const LEASE_MS = 60_000;
@@ -67,8 +67,8 @@ test(`scripts in a browser that is killed ${KILLS} times lose and double nothing
     const repeated = check(await live(world, false), world);
     t.diagnostic(`${world.dead.size} tabs ended in ${world.kills.size} runs: ${repeated} tools ran again before their answer`);
     assert.ok(world.kills.size > 1, "one run was killed only");
-    // Otherwise nothing was under way when tabs ended.
-    assert.ok(repeated > 0, "no tool ran again");
+    // Otherwise nothing was under way when tabs ended. Of few it may be so.
+    if (FULL) assert.ok(repeated > 0, "no tool ran again");
   } finally {
     await world.profile.remove();
   }
