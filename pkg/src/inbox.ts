@@ -24,8 +24,9 @@ const PAGE = 1_000;
  * come, each once. `accept` makes an item of a call; null leaves the call out. Each call is read right before that, so
  * one that was decided elsewhere meanwhile is left out. So is one that a worker has claimed, as long as it has.
  *
- * `close` makes an item of one that was yielded, when its call no longer waits for a person, or a worker has claimed it.
- * That call is null if it was deleted. Such a call is yielded again if it waits again, as after the end of the claim.
+ * `close` makes an item of one that was yielded, when its call no longer waits for a person, or a worker has claimed
+ * it. That call is null if it was deleted. Such a call is yielded again if it waits again, as after the end of the
+ * claim.
  *
  * It ends when the signal aborts, or the store is closed.
  */

@@ -1,12 +1,12 @@
-// Scripts with thirty calls at once, of which people approve five, and their undoing, in two tabs over one database. The
-// browser is killed with SIGKILL at writes to the database, again and again, and tabs are closed. Each tab does all there
-// is to do, at the same time: it starts the run, runs tools, approves in random order, and undoes. A journal outside of
-// the browser has what was done to the world, and is compared with the database at the end.
+// Scripts with thirty calls at once, of which people approve five, and their undoing, in two tabs over one database.
+// The browser is killed with SIGKILL at writes to the database, again and again, and tabs are closed. Each tab does
+// all there is to do, at the same time: it starts the run, runs tools, approves in random order, and undoes. A
+// journal outside of the browser has what was done to the world, and is compared with the database at the end.
 //
-// A tab that ends between the claim of a call and the commit of its answer leaves the call to the others, which run its
-// tool again. What never happens: a call is lost, or answered twice; a tool runs after the answer of its call was
-// committed; a call runs again without the end of a tab or of its lease; an approval is recorded twice; an answered call
-// is undone twice.
+// A tab that ends between the claim of a call and the commit of its answer leaves the call to the others, which run
+// its tool again. What never happens: a call is lost, or answered twice; a tool runs after the answer of its call was
+// committed; a call runs again without the end of a tab or of its lease; an approval is recorded twice; an answered
+// call is undone twice.
 
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";

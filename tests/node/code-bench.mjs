@@ -1,6 +1,6 @@
-// Compares scripts of models on `rs.code` with other runtimes for them: `node code-bench.mjs PACKAGE`. Each runtime gets
-// the same script. Each cold start, and each resume in a new process, is a process of its own: this file, with the name of
-// a task. The others are installed into a temporary folder. The result is not a gate.
+// Compares scripts of models on `rs.code` with other runtimes for them: `node code-bench.mjs PACKAGE`. Each runtime
+// gets the same script. Each cold start, and each resume in a new process, is a process of its own: this file, with
+// the name of a task. The others are installed into a temporary folder. The result is not a gate.
 //
 // A peer that cannot be measured is listed with the reason. The figures go to RUNSTATE_BENCH_FILE, as those of other
 // benches do.

@@ -1,5 +1,5 @@
-// Checks the types of scripts, if `typescript` is installed: an optional peer of this package. A thread does it, because
-// types of a hostile script may take any time to check.
+// Checks the types of scripts, if `typescript` is installed: an optional peer of this package. A thread does it,
+// because types of a hostile script may take any time to check.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
