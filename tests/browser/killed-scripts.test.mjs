@@ -16,7 +16,7 @@ import { kill, launch, newProfile } from "./support/chromium.js";
 import { FULL } from "./support/full.js";
 import { load, site } from "./support/site.js";
 
-const KILLS = FULL ? 100 : 3;
+const KILLS = FULL ? 40 : 3;
 
 /** A run that was killed so often is not killed again: a call that was tried repeatedly without a result fails. */
 const KILLS_OF_A_RUN = 2;
