@@ -11,7 +11,7 @@ import { output, run } from "./run.mjs";
 /** The files of the packed package, without chunks, source maps and declarations. */
 const CONTENT = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts", ...packagePages(),
-  ...["browser", "cli", "compiler-browser", "full", "register", "register-hooks", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
+  ...["browser", "cli", "compiler-browser", "full", "register", "register-hooks", "slim", "testing-browser", "type-checker"].map((name) => `dist/${name}.js`),
   ...["built-ins", "compiler-node", "node", "programs", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
   ...MODULES.map((module) => `dist/${fileOf(module)}`),
 ];

@@ -12,7 +12,7 @@ import { run } from "./run.mjs";
 /** The entries that only Node can load. */
 const NODE_ENTRIES = ["node", "slim-node", "compiler-node", "testing-node", "programs"];
 /** The files that Node loads as modules only. */
-const NODE_MODULES = ["cli", "register", "register-hooks"];
+const NODE_MODULES = ["cli", "register", "register-hooks", "type-checker"];
 /** The entries that must load without Node. */
 const BROWSER_ENTRIES = ["browser", "compiler-browser", "testing-browser", "slim", "full"];
 

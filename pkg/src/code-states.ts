@@ -1,17 +1,20 @@
 // The states of the runs of scripts, as callers see them.
 
-import type { RunstateError } from "./errors.js";
 import type { Json } from "./json.js";
 import type { CallView, Diagnostic, ExecutionProgress, ProgramError, Status } from "./wire.js";
 
 /** The state of a run. */
-export type CodeResult =
+export type CodeResult = {
+  /** Of `code.run`: what may mean something else than it seems to, each with its line. */
+  warnings?: string[];
+} & (
   /** It has ended. `output` are the lines that it printed, `calls` the number of its calls. */
   | { status: "complete"; run: string; result: Json; output: string[]; calls: number }
   /** It waits for these calls; or it was paused, if there are none. */
   | { status: "waiting"; run: string; pending: PendingCall[]; output: string[]; calls: number }
   /** It has failed, or was cancelled. A script that does not compile has no run. */
-  | { status: "failed"; run: string | null; error: CodeError; output: string[]; calls: number };
+  | { status: "failed"; run: string | null; error: CodeError; output: string[]; calls: number }
+);
 
 /** Why a run failed. */
 export interface CodeError {
@@ -25,8 +28,22 @@ export interface CodeError {
   column?: number;
   /** What would work. */
   hint?: string;
-  /** All complaints of the compiler. */
-  diagnostics?: Diagnostic[];
+  /** All complaints about the script. */
+  diagnostics?: (Diagnostic | TypeDiagnostic)[];
+}
+
+/** A complaint about the types of a script: an argument that a tool does not take, or a member that its result does not
+ * have. */
+export interface TypeDiagnostic extends Omit<Diagnostic, "kind"> {
+  kind: "type";
+}
+
+/** A script whose types are checked. */
+export interface CheckedScript {
+  id: number;
+  script: string;
+  /** The declaration of `tools`. */
+  declarations: string;
 }
 
 /** A call that a run waits for. */
@@ -92,9 +109,9 @@ function errorOf(error: ProgramError | null): CodeError {
   return { kind: name === "LimitError" ? "limit" : "error", name, message, line, column };
 }
 
-export function refusal(error: RunstateError): CodeResult {
-  const { diagnostics = [] } = (error.details ?? {}) as { diagnostics?: Diagnostic[] };
+/** The state of a script that was refused. `error`: why, if there are no diagnostics. */
+export function refusal(error: { name: string; message: string }, diagnostics: (Diagnostic | TypeDiagnostic)[]): CodeResult {
   const [first] = diagnostics;
   const place = first !== undefined && { message: first.message, line: first.line, column: first.column, ...(first.hint && { hint: first.hint }) };
-  return { status: "failed", run: null, output: [], calls: 0, error: { kind: "compile", name: "SyntaxError", message: error.message, ...place, diagnostics } };
+  return { status: "failed", run: null, output: [], calls: 0, error: { kind: "compile", ...error, ...place, diagnostics } };
 }

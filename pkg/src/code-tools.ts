@@ -276,14 +276,16 @@ const NAME_BYTES = 200;
 /** Returns the result that is stored. Throws if it cannot be, because a tool that has run must not run again. */
 function storable(label: string, value: unknown): Json {
   const json = toJson(value);
-  const bytes = new TextEncoder().encode(encodeAnswer(json)).length;
-  if (bytes > RESULT_BYTES) throw new RangeError(`${label} has ${bytes} bytes of JSON; at most ${RESULT_BYTES} are stored. Return less`);
   JSON.stringify(json, (key, member: unknown) => {
     if (key.includes("\0")) throw new TypeError(`${label} has a key with a NUL`);
+    const lone = [key, member].find((text) => typeof text === "string" && toWellFormed(text) !== text);
+    if (lone !== undefined) throw new TypeError(`${label} has half of a surrogate pair in ${JSON.stringify(lone)}, which UTF-8 cannot encode. Cut texts between characters`);
     const isInexact = typeof member === "number" && Number.isInteger(member) && !Number.isSafeInteger(member) && Math.abs(member) < 1e21;
     if (isInexact) throw new RangeError(`${label} has the integer ${member}, beyond 2^53 - 1. Return it as text`);
     return member;
   });
+  const bytes = new TextEncoder().encode(encodeAnswer(json)).length;
+  if (bytes > RESULT_BYTES) throw new RangeError(`${label} has ${bytes} bytes of JSON; at most ${RESULT_BYTES} are stored. Return less`);
   return json;
 }
 

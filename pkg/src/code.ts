@@ -3,7 +3,7 @@
 
 import { untilAborted } from "./abort.js";
 import { INSTRUCTIONS, type ModelContext, type ModelTool, modelTool } from "./code-models.js";
-import { ENDED, type CodeResult, type PendingCall, type PendingCallId, pendingCall, refusal, stateOf, waitsForPeople } from "./code-states.js";
+import { ENDED, type CodeResult, type PendingCall, type PendingCallId, type TypeDiagnostic, pendingCall, refusal, stateOf, waitsForPeople } from "./code-states.js";
 import { type NamedTool, type Tools, listTools } from "./code-tools.js";
 import { declareTools, searchTools } from "./code-types.js";
 import type { Engine } from "./engine.js";
@@ -14,7 +14,7 @@ import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./opti
 import type { ApproveOptions, RejectOptions } from "./run.js";
 import type { Runs } from "./runs.js";
 import { type OptionValidators, anyOf, anything, callback, flag, integerBetween, objectByKind, positiveInteger, required, text, validateOptions } from "./validation.js";
-import type { CallView, CompiledSource, ExecutionProgress } from "./wire.js";
+import type { CallView, CompiledSource, Diagnostic, ExecutionProgress, ExecutionSummary } from "./wire.js";
 import type { Handler, Task, WorkerHandle } from "./worker.js";
 
 /** Options of {@link Runstate.code}. */
@@ -27,6 +27,9 @@ export interface CodeOptions {
   serve?: boolean;
   /** How many calls of one tool this process runs at once. Default: 16. */
   concurrency?: number;
+  /** Whether the types of a script are checked before it runs, by the schemas of its tools: in Node, if `typescript` is
+   * installed. Default: true. */
+  checkTypes?: boolean;
 }
 
 /** The limits of a run. One that reaches a limit fails, but `open`. */
@@ -85,7 +88,7 @@ const LIMITS: OptionValidators<CodeLimits> = {
   ms: anything, instructions: anything, heap: anyOf(positiveInteger, text), output: anyOf(positiveInteger, text), calls: anything, open: anything,
 };
 
-const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger };
+const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger, checkTypes: flag };
 
 /** A line number after every line. */
 const NO_LINES = Number.MAX_SAFE_INTEGER;
@@ -157,17 +160,41 @@ export class Code implements AsyncDisposable {
     try {
       compiled = await this.#engine.compile("script.ts", requireText(script, "a script"), { script: true, tools: [...tools.keys()] });
     } catch (error) {
-      if (isRefused(error, "compile_error")) return refusal(error);
-      throw error;
+      if (!isRefused(error, "compile_error")) throw error;
+      return refusal({ name: "SyntaxError", message: error.message }, (error.details as { diagnostics?: Diagnostic[] } | null)?.diagnostics ?? []);
     }
     const { hash, ...load } = compiled;
+    const { warnings = [] } = load;
+    const kinds = compiled.tools ?? [];
+    const wrong = await this.#checkTypes(script, kinds.flatMap((kind) => tools.get(kind) ?? []), id, signal);
+    if (wrong.length > 0) return refusal({ name: "TypeError", message: "the script has wrong types" }, wrong);
     const name = PREFIX + hash.slice(0, 32);
     await this.#runs.load({ name, source: script, ...load }, { signal });
-    const kinds = compiled.tools ?? [];
     const { ms, calls, open, instructions, heap, output } = this.#limits;
     const policy = { kinds: [...kinds, "cc"], approve: kinds.filter((kind) => tools.get(kind)?.approve), ms, calls, open };
     const run = await this.#startRun(name, { id, input, signal, policy, instructions, heapBytes: heap, outputBytes: output });
-    return this.result(run, { waitMs, signal });
+    return { ...(await this.result(run, { waitMs, signal })), ...(warnings.length > 0 && { warnings }) };
+  }
+
+  /** The complaints about the types of a script that uses these tools. A run that exists continues in any case. */
+  async #checkTypes(script: string, used: NamedTool[], id: string | undefined, signal: AbortSignal | undefined): Promise<TypeDiagnostic[]> {
+    const { checkTypes } = this.#engine;
+    const isTyped = used.some(({ input, output }) => input !== undefined || output !== undefined);
+    if (checkTypes === undefined || this.#options.checkTypes === false || !isTyped) return [];
+    if (id !== undefined && (await this.#summary(id, signal)) !== null) return [];
+    return untilAborted(checkTypes(script, declareTools(used, Infinity)), signal).catch((error: unknown) => {
+      if (!isRefused(error, "unavailable")) throw error;
+      this.#engine.warn("code: a script runs without a check of its types", error);
+      return [];
+    });
+  }
+
+  /** The summary of a run; null if there is none. */
+  async #summary(id: string, signal: AbortSignal | undefined): Promise<ExecutionSummary | null> {
+    return this.#runs.summary(id, { signal }).catch((error: unknown) => {
+      if (isRefused(error, "not_found")) return null;
+      throw error;
+    });
   }
 
   /** Starts a run, unless it was started before under its id. Returns its id. */
@@ -320,10 +347,7 @@ export class Code implements AsyncDisposable {
     const undone = new Set<string>();
     for (let attempt = 1; ; attempt += 1) {
       const id = attempt === 1 ? `${run}.revert` : `${run}.revert.${attempt}`;
-      const before = await this.#runs.summary(id, { signal }).catch((error: unknown) => {
-        if (isRefused(error, "not_found")) return null;
-        throw error;
-      });
+      const before = await this.#summary(id, signal);
       if (before !== null && !ENDED.has(before.status)) return this.result(id, options);
       if (before === null) {
         const input = (await this.#answeredCalls(run, signal)).filter((call) => tools.get(call.kind)?.revertable === true && !undone.has(call.id)).map((call) => ({ kind: revertKind(call.kind), call: call.id }));

@@ -3,6 +3,7 @@
 
 import { untilAborted } from "./abort.js";
 import { createAppFeed, createFeed } from "./changes.js";
+import type { TypeDiagnostic } from "./code-states.js";
 import { ExecutionFollower } from "./follower.js";
 import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
@@ -27,6 +28,9 @@ export interface SourceOptions {
   tools?: string[];
 }
 
+/** Checks the types of a script with the declaration of its tools. Errors: `unavailable`. */
+export type CheckTypesFunction = (script: string, declarations: string) => Promise<TypeDiagnostic[]>;
+
 /** An open store. */
 export class Engine implements OperationCaller {
   /** Called after every command, which may have changed the next due time. */
@@ -47,6 +51,8 @@ export class Engine implements OperationCaller {
     readonly now: () => number,
     /** Logs a warning with its cause. */
     readonly warn: (message: string, cause: unknown) => void,
+    /** Undefined if this host does not check types. */
+    readonly checkTypes?: CheckTypesFunction,
   ) {}
 
   /** Compiles a source. Errors: `compile_error`; `unsupported` if this host has no compiler. */

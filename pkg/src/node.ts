@@ -4,6 +4,7 @@
 import { files } from "./node/files.js";
 import { expandHome } from "./node/home.js";
 import { readWasm } from "./node/wasm.js";
+import type { TypeDiagnostic } from "./code-states.js";
 import type { SourceOptions } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";
 import { requireText } from "./options.js";
@@ -26,6 +27,10 @@ const host = {
   async compile(name: string, source: string, options?: SourceOptions): Promise<CompiledSource> {
     const { compile } = await import("./compiler-node.js");
     return compile(name, source, options);
+  },
+  async checkTypes(script: string, declarations: string): Promise<TypeDiagnostic[]> {
+    const { checkScriptTypes } = await import("./node/script-types.js");
+    return checkScriptTypes(script, declarations);
   },
 };
 

@@ -2,7 +2,7 @@
 
 import { untilAborted } from "./abort.js";
 import { Driver } from "./driver.js";
-import { type CompileFunction, Engine } from "./engine.js";
+import { type CheckTypesFunction, type CompileFunction, Engine } from "./engine.js";
 import { DueOperations, SETTINGS, type Settings } from "./generated.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
 import { encodeParams } from "./json-encoding.js";
@@ -61,6 +61,7 @@ export interface Host {
   instantiate(): Promise<Glue>;
   readonly instance: Instance;
   readonly compile: CompileFunction | undefined;
+  readonly checkTypes?: CheckTypesFunction;
   /** The current time, in milliseconds since 1970. Default: the clock of the machine. */
   readonly now?: () => number;
 }
@@ -96,7 +97,7 @@ export function encodeOpenOptions(url: string, options: OpenOptions): string {
 /** Creates the public handle of a store that the WebAssembly has opened. */
 export function createRunstate(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
   const now = host.now ?? Date.now;
-  const engine = new Engine(host.instance, raw, url, host.compile, now, warnFrom(options.log));
+  const engine = new Engine(host.instance, raw, url, host.compile, now, warnFrom(options.log), host.checkTypes);
   const driver = new Driver(new DueOperations(engine), url, now, options.timers ?? "auto");
   engine.onDueChange = () => driver.nudge();
   if (options.requestPersistence !== false) requestPersistence(url);

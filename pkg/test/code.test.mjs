@@ -56,6 +56,57 @@ test("complaints of the compiler come together, with what would work", async (t)
   assert.deepEqual(r.error.diagnostics.map(({ line }) => line), [1, 2, 3]);
 });
 
+test("warnings of the compiler come with the state of the run", async (t) => {
+  const { code } = await openCode(t, { find: () => 1 });
+  const r = await code.run("tools.find();\nreturn 1");
+  assert.equal(r.status, "complete");
+  assert.deepEqual(r.warnings?.map((warning) => /script\.ts:1:/.test(warning)), [true], String(r.warnings));
+  assert.equal("warnings" in (await code.run("return tools.find()")), false);
+});
+
+/** The tools of the tests of types. */
+const TYPED = {
+  orders: {
+    list: tool({
+      input: { type: "object", required: ["days"], properties: { days: { type: "integer" }, state: { enum: ["open", "late"] }, at: { type: "string" }, tags: { type: "array", items: { type: "string" } } } },
+      output: { type: "array", items: { type: "object", required: ["id"], properties: { id: { type: "string" }, amount: { type: "number" } } } },
+      run: () => [{ id: "o-1", amount: 1 }],
+    }),
+    find: tool({ output: { anyOf: [{ type: "object", properties: { a: { type: "string" } } }, { type: "object", properties: { b: { type: "string" } } }] }, run: () => ({ a: "1" }) }),
+  },
+};
+
+test("a script with wrong types is refused before it runs, with all complaints", async (t) => {
+  const { code } = await openCode(t, TYPED);
+  const r = await code.run("const rows = await tools.orders.list({\n  days: 'x' });\nawait tools.orders.list({ days: 1, sate: 'late' });\nreturn rows.map((row) => row.amont)");
+  assert.deepEqual([r.status, r.run, r.error.kind, r.error.name, r.error.line, r.error.column], ["failed", null, "compile", "TypeError", 2, 3]);
+  assert.match(r.error.hint, /^it is tools\.orders\.list\(args: \{ days: number;/);
+  assert.deepEqual(r.error.diagnostics.map(({ line, kind, message }) => [line, kind, /Did you mean (.*)\?$/.exec(message)?.[1]]), [
+    [2, "type", undefined], [3, "type", "to write 'state'"], [4, "type", "'amount'"],
+  ]);
+  for (const script of ["return tools.orders.list({ days: 1 }).length", "const { orders } = tools;\nawait orders.list({ days: 1, state: 'x' })", "async () => { await tools.orders.list() }"]) {
+    assert.equal((await code.run(script)).error?.kind, "compile", script);
+  }
+  const { code: unchecked } = await openCode(t, TYPED, { checkTypes: false });
+  assert.equal((await unchecked.run("return tools.orders.list({ days: 1 }).length")).status, "complete");
+});
+
+test("a script is not refused for types that may be right", async (t) => {
+  const { code } = await openCode(t, TYPED);
+  for (const script of [
+    "const sums = {}; sums.a = 1; const rows = await tools.orders.list({ days: 1 }); rows.more = 1; return sums.a",
+    "const args = { days: 1, state: 'late' }; return tools.orders.list(args)",
+    "return tools.orders.list({ days: 1, at: new Date(0) })",
+    "const tags = ['a'] as const; return tools.orders.list({ days: 1, tags })",
+    "const found = await tools.orders.find(); return found.a ?? found.b",
+    "const days: string | number = input ?? 1; return tools.orders.list({ days })",
+    "const rows = await tools.orders.list({ days: 1 }); return rows.reduce((all, row) => ({ ...all, [row.id]: row }), {}).o",
+  ]) {
+    const r = await code.run(script);
+    assert.equal(r.status, "complete", `${script}: ${JSON.stringify(r.error)}`);
+  }
+});
+
 test("errors of tools are errors of the script", async (t) => {
   class NotThere extends Error {
     name = "NotThere";
@@ -72,7 +123,7 @@ test("errors of tools are errors of the script", async (t) => {
     },
     typed: tool({ input: { type: "object", required: ["n"], properties: { n: { type: "integer" } } }, run: ({ n }) => n }),
     wrong: tool({ output: { type: "string" }, run: () => 1 }),
-  });
+  }, { checkTypes: false });
   const script = `
     const seen: unknown[] = [];
     for (const one of [tools.gone, tools.text, tools.big, tools.once, () => tools.typed({ n: "1" }), () => tools.typed({ n: 1 }), tools.wrong]) {
@@ -268,6 +319,24 @@ test("a result that cannot be stored fails its call, and the tool runs once", as
     assert.match(r.result, text);
     assert.equal(ran, 1);
   }
+});
+
+test("halves of surrogate pairs are refused on the way in, and replaced on the way out", async (t) => {
+  const { code } = await openCode(t, { echo: (args) => args, half: () => "a\ud800", key: () => ({ "\udc00": 1 }) });
+  const r = await code.run(`
+    const seen = [await tools.echo({ text: "a\\ud800", "\\ud800": 1, "\\ud801": 2 })];
+    for (const one of [tools.half, tools.key]) try { seen.push(await one()) } catch (e) { seen.push([e.name, e.message.slice(0, 60)]) }
+    return [...seen, "b\\udc00"]`);
+  assert.deepEqual(r.result, [
+    { text: "a\ufffd", "\ufffdd800": 1, "\ufffdd801": 2 },
+    ["TypeError", String.raw`the result of tools.half has half of a surrogate pair in "a\ud800"`.slice(0, 60)],
+    ["TypeError", String.raw`the result of tools.key has half of a surrogate pair in "\udc00"`.slice(0, 60)],
+    "b\ufffd",
+  ]);
+  await assertRefused(code.run("return input", { input: "\ud800" }), "invalid");
+  await assertRefused(code.run("return '\ud800'"), "invalid");
+  const { pending: [question] } = await code.run("return ask('a?')");
+  await assertRefused(code.answer(question, { "\ud800": 1 }), "invalid_answer");
 });
 
 test("a run under an id is that of its script and input", async (t) => {
