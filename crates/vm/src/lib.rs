@@ -99,6 +99,7 @@ mod verifier;
 pub mod wire;
 mod xoshiro;
 
+pub use abrupt_completion::LIMIT_ERROR;
 pub use host_call::prompt_form;
 pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView};
 pub use legacy::LegacyMachineState;
