@@ -97,6 +97,7 @@ mod timsort;
 mod value;
 mod verifier;
 pub mod wire;
+mod work;
 mod xoshiro;
 
 pub use abrupt_completion::LIMIT_ERROR;
