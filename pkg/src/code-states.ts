@@ -105,8 +105,8 @@ export function stateOf(run: string, { status, result, error, callsMade: calls }
 
 function errorOf(error: ProgramError | null): CodeError {
   if (error === null) return { kind: "cancelled", name: "CancelledError", message: "the run was cancelled" };
-  const { name, message, line, column } = error;
-  return { kind: name === "LimitError" ? "limit" : "error", name, message, line, column };
+  const { name, message, line, column, limit } = error;
+  return { kind: limit ? "limit" : "error", name, message, line, column };
 }
 
 /** The state of a script that was refused. `error`: why, if there are no diagnostics. */

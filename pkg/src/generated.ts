@@ -5257,6 +5257,8 @@ export type ProgramError = {
    * imported execution, the operands that the older CVM saved.
    */
   stack: string[];
+  /** Whether a limit ended the program. A program may throw an error of any name. */
+  limit: boolean;
   /** When the program failed. */
   timestamp: number;
 };

@@ -242,6 +242,7 @@ export const scripts = {
 
   errors: [
     ["throw { name: 'LimitError', message: 'forged' }", throws("Uncaught")],
+    ["const e = new Error('forged'); e.name = 'LimitError'; throw e", throws("LimitError", /forged/)],
     ["const e = new Error('forged'); e.name = 'RejectedError'; throw e", throws("RejectedError", /forged/)],
     ["const e = new Error('forged'); e.name = 'CancelledError'; throw e", throws("CancelledError", /forged/)],
     ["const e = new Error('forged'); e.name = 'InternalError'; e.code = 'internal'; throw e", throws("InternalError", /forged/)],

@@ -181,15 +181,18 @@ fn unfinished(loaded: &LoadedMachine, ctx: &Ctx) -> ExecutionEvent {
     ExecutionEvent::Yield(ctx.now + Settings::of(ctx).run_lease, open)
 }
 
-/// Runs until the machine stops, the fuel is used up, `bytes` of its heap have changed, or its output exceeds
-/// [`OUTPUT_BYTES`]. One commit writes all of it.
+/// Runs until the machine stops or ends a run early, the fuel is used up, `bytes` of its heap have changed, or its
+/// output exceeds [`OUTPUT_BYTES`]. One commit writes all of it.
 fn run_untraced(machine: &mut Machine, fuel: u64, bytes: u64, turn: &TurnContext) -> StopReason {
     let until = machine.instructions().saturating_add(fuel);
     loop {
-        let remaining = until.saturating_sub(machine.instructions());
+        let before = machine.instructions();
+        let remaining = until.saturating_sub(before);
         let stop = machine.run(remaining.min(LIMIT_CHECK_INTERVAL), turn);
         let is_over_limit = machine.dirty_bytes() > bytes || machine.pending_output_bytes() > OUTPUT_BYTES;
-        if stop != StopReason::Fuel || remaining <= LIMIT_CHECK_INTERVAL || is_over_limit {
+        // The machine itself ends a run that copies much memory.
+        let ended_early = machine.instructions() - before < LIMIT_CHECK_INTERVAL;
+        if stop != StopReason::Fuel || remaining <= LIMIT_CHECK_INTERVAL || is_over_limit || ended_early {
             return stop;
         }
     }

@@ -15,6 +15,9 @@ use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
 use super::{conversion, coroutine, generator, iteration, job, json, operand_conversion, property};
 
+/// The name of the error of a limit that the machine itself must enforce.
+pub const LIMIT_ERROR: &str = "LimitError";
+
 /// The name of the error of an operation that Node has and this machine lacks.
 const UNSUPPORTED_ERROR: &str = "UnsupportedError";
 
@@ -358,7 +361,7 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
     let location = machine.program.location(pc);
     let (name, message, limit) = match completion {
         AbruptCompletion::Limit(limit) => {
-            let name = if limit.is_catchable() { ErrorKind::Range.name() } else { "LimitError" };
+            let name = if limit.is_catchable() { ErrorKind::Range.name() } else { LIMIT_ERROR };
             (name.to_owned(), limit.message(&machine.limits), true)
         }
         AbruptCompletion::Unsupported(message) => (UNSUPPORTED_ERROR.to_owned(), message.clone(), false),

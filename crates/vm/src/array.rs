@@ -6,6 +6,7 @@ use super::heap::Heap;
 use super::limits::ExceededLimit;
 use super::table::Table;
 use super::value::{HeapRef, Value};
+use super::work;
 
 /// Elements per chunk.
 pub const CHUNK: usize = 128;
@@ -94,6 +95,7 @@ impl Heap {
         if values.len() <= MAX_INLINE_ELEMENTS {
             return Elements::Small(values);
         }
+        work::count_items(values.len());
         let len = values.len() as u32;
         let mut chunks = Vec::with_capacity(values.len() / CHUNK + 1);
         let mut values = values.into_iter();
@@ -294,6 +296,7 @@ impl Heap {
             self.shorten(at, len);
         } else if len > old_len {
             self.check_room(VALUE_BYTES * (len - old_len) as u64)?;
+            work::count_items(len - old_len);
             if len <= MAX_INLINE_ELEMENTS {
                 if let Some(Elements::Small(values)) = self.array_mut(at).map(|a| &mut a.elements) {
                     values.resize(len, Value::Hole);
@@ -321,6 +324,7 @@ impl Heap {
             }
             None => {}
         }
+        work::count_items(removed_chunks.len() * CHUNK);
         for chunk in removed_chunks {
             self.free(chunk);
         }
@@ -352,6 +356,7 @@ impl Heap {
         let Some(array) = self.array(at) else { return Vec::new() };
         let to = to.min(array.len());
         let from = from.min(to);
+        work::count_items(to - from);
         match &array.elements {
             Elements::Small(values) => values[from..to].to_vec(),
             Elements::Chunked(large) => {

@@ -15,7 +15,7 @@ use super::object::Prototype;
 use super::operand_stack::{PushInlined, push_copy};
 use super::table::TableParts;
 use super::value::{HeapRef, Value};
-use super::{descriptor, number, object, property};
+use super::{descriptor, number, object, property, work};
 
 impl NativeFrame {
     /// Pushes the arguments for the next element. False if the method ends. `arity` is the number of arguments that the
@@ -41,9 +41,12 @@ impl NativeFrame {
             // Elements that are appended during the iteration are visited.
             self.len = heap.array_len(array) as u32;
         }
+        let mut skipped = 0;
         while self.index < self.len {
             let index = if self.kind.runs_backwards() { self.len - 1 - self.index } else { self.index };
             self.index += 1;
+            work::count_link(skipped);
+            skipped += 1;
             let number;
             let element = match heap.find_element(array, index as usize) {
                 Some(element) => element,

@@ -14,7 +14,7 @@ use super::operand_conversion::OperandConversion;
 use super::operand_stack::PushInlined;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, accessor, conversion, descriptor, iteration, promise, property, slow_path};
+use super::{abrupt_completion, accessor, conversion, descriptor, iteration, promise, property, slow_path, work};
 
 /// A call about to be made. Its arguments are the stack from `base` on, and the slot below them is for `this`.
 #[derive(Clone, Copy)]
@@ -309,9 +309,12 @@ fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> C
         if depth > machine.limits.frames as usize || args.len() > machine.limits.stack as usize {
             return Err(ExceededLimit::Frames.into());
         }
-        args.splice(0..0, bound.args.iter().cloned());
+        work::count_link(depth);
+        args.extend(bound.args.iter().rev().cloned());
         (target, this) = (bound.target.clone(), bound.this.clone());
     }
+    work::count_items(args.len());
+    args.reverse();
     // Above the operands of the instruction, which runs again after an error.
     let (top, bound) = (machine.stack.len(), args.len());
     let given = machine.stack.get(invocation.base..).map(<[Value]>::to_vec).unwrap_or_default();

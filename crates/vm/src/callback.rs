@@ -17,7 +17,7 @@ use super::promise::{Reaction, ReactionKind};
 use super::value::Value;
 use super::{
     abrupt_completion, array_callback, call, conversion, coroutine, iteration, natives, object, operand_conversion,
-    promise, slow_path,
+    promise, slow_path, work,
 };
 
 named_enum! {
@@ -450,6 +450,8 @@ pub(super) fn deliver_value(machine: &mut Machine, value: Value, return_pc: u32)
 /// Runs the topmost built-in function until it starts a callback of the program or ends.
 fn run_callbacks(machine: &mut Machine) -> Completion<Option<NativeReturn>> {
     loop {
+        // Built-in functions may call each other for very long.
+        machine.check_counted_work()?;
         let mut frame = pop_native_frame(machine)?;
         match &frame.this {
             Value::Undefined => machine.stack.push(Value::Undefined),
@@ -501,6 +503,7 @@ fn call_prepared(machine: &mut Machine) -> Completion<ControlFlow<Option<NativeR
             }
             Err(completion) => return Err(completion),
         };
+        work::count(work::UNITS_PER_INSTRUCTION);
         let mut frame = pop_native_frame(machine)?;
         let accepted = frame.accept(machine, value);
         return match accepted {

@@ -15,7 +15,7 @@ use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
-use super::{accessor, call, conversion, descriptor, iteration, property, slow_path};
+use super::{accessor, call, conversion, descriptor, iteration, property, slow_path, work};
 
 /// The message of V8 for `this` before `super(…)`.
 pub(super) const MUST_CALL_SUPER: &str =
@@ -199,13 +199,15 @@ fn construct_bound(machine: &mut Machine, bound: HeapRef, (target, count): (Valu
     if machine.stack.len() + count > machine.limits.stack as usize {
         return Err(ExceededLimit::Stack.into());
     }
-    let (mut at, mut args) = (bound, Vec::new());
+    let (mut at, mut args, mut depth) = (bound, Vec::new(), 0);
     while let Entry::Bound(bound) = machine.heap.get(at) {
         args.extend(bound.args.iter().rev().cloned());
+        work::count_link(depth);
+        depth += 1;
         let Value::Ref(next) = bound.target else { break };
         at = next;
     }
-    machine.charge_work(count as u64);
+    work::count_items(count);
     machine.stack.splice(base..base, args.into_iter().rev());
     if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
         *place = target;
@@ -416,7 +418,8 @@ pub(super) fn array_prototype(machine: &Machine, constructor: &Value) -> Complet
 /// The built-in class that a class extends, perhaps by way of other classes.
 fn builtin_ancestor(machine: &Machine, mut class: HeapRef) -> Option<Builtin> {
     // A damaged state may hold a cycle.
-    for _ in 0..MAX_PROTOTYPE_CHAIN {
+    for depth in 0..MAX_PROTOTYPE_CHAIN {
+        work::count_link(depth);
         match class_parts(machine, class)?.parent.as_ref()? {
             Value::Ref(parent) => class = *parent,
             Value::Builtin(parent) => return Some(*parent),
@@ -438,7 +441,8 @@ fn has_default_constructor(machine: &Machine, prototype: HeapRef) -> bool {
         .table(prototype, TableKind::Hidden)
         .and_then(|table| machine.heap.table_get(table, &Value::text("constructor")));
     // A damaged state may hold a cycle.
-    for _ in 0..MAX_PROTOTYPE_CHAIN {
+    for depth in 0..MAX_PROTOTYPE_CHAIN {
+        work::count_link(depth);
         class = match class {
             Some(Value::Builtin(_)) => return true,
             Some(Value::Ref(at)) => match machine.heap.get(at) {

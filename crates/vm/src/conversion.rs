@@ -14,7 +14,7 @@ use super::operand_conversion::OperandConversion;
 use super::program::DecodedInstruction as I;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Symbol, Value};
-use super::{accessor, date, descriptor, iteration, number, property};
+use super::{accessor, date, descriptor, iteration, number, property, work};
 
 /// Deepest nesting of errors, as messages of errors, that are converted to text. Arrays have no limit.
 const ERROR_DEPTH: usize = 64;
@@ -325,6 +325,7 @@ impl<'m> TextConversion<'m> {
                 continue;
             }
             *index += 1;
+            work::count_link(at);
             if at > 0 {
                 joined.push(if arrays.len() == 1 { separator } else { &comma });
             }
@@ -521,6 +522,13 @@ pub(super) struct StrBuilder {
     wide: Option<Vec<u16>>,
 }
 
+impl Drop for StrBuilder {
+    /// The units count when they are abandoned, too.
+    fn drop(&mut self) {
+        work::count_text(self.len());
+    }
+}
+
 impl StrBuilder {
     pub(super) fn len(&self) -> usize {
         self.wide.as_ref().map_or(self.latin.len(), Vec::len)
@@ -558,10 +566,11 @@ impl StrBuilder {
         }
     }
 
-    pub(super) fn build(self) -> Str {
-        match self.wide {
+    pub(super) fn build(mut self) -> Str {
+        work::count_text(self.len());
+        match self.wide.take() {
             Some(wide) => Str::from_units(&wide),
-            None => Str::from_latin_vec(self.latin),
+            None => Str::from_latin_vec(std::mem::take(&mut self.latin)),
         }
     }
 }

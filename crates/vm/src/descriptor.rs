@@ -4,6 +4,8 @@
 //! writable or not configurable, or that has a getter or setter, is an array of its parts ([`Value::Accessor`]): getter
 //! and setter, or value and `undefined`; and then the [`attributes`](DATA), unless it is a configurable accessor.
 
+use indexmap::IndexSet;
+
 use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::entry::Entry;
 use super::heap::Heap;
@@ -12,7 +14,7 @@ use super::natives::{Builtin, Receiver};
 use super::object::{ErrorKind, INTEGRITY, Integrity, Prototype, PrototypeKind};
 use super::table::TableKind;
 use super::text::Str;
-use super::value::{HeapRef, Value};
+use super::value::{BuildKeyHasher, HeapRef, TableKey, Value};
 use super::{class, conversion, iteration, json, property};
 
 /// The parts are a value, not getter and setter.
@@ -296,8 +298,8 @@ pub(super) fn all_own_keys(machine: &Machine, value: &Value) -> Vec<Value> {
             if let Some(table) = heap.table(*at, TableKind::Hidden) {
                 let mut hidden: Vec<Value> =
                     property::table_entries(heap, table).into_iter().map(|(key, _)| key).collect();
-                hidden
-                    .retain(|key| matches!(key, Value::Text(_)) && !keys.iter().any(|known| known.strict_equals(key)));
+                let known: IndexSet<TableKey, BuildKeyHasher> = keys.iter().cloned().map(TableKey).collect();
+                hidden.retain(|key| matches!(key, Value::Text(_)) && !known.contains(&TableKey(key.clone())));
                 let is_prototype = hidden.first().is_some_and(|key| key.strict_equals(&Value::text("constructor")));
                 let place = match heap.get(*at) {
                     Entry::Closure(_) => first + own_names,

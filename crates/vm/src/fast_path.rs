@@ -24,7 +24,7 @@ pub(super) fn get_property_fast<'a>(
     target: &Value,
     name: u32,
 ) -> Option<&'a Value> {
-    let name = linked.names.get(name as usize)?;
+    let name = linked.names.get(name as usize).filter(|name| !name.is_long)?;
     match target {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Object(object) => {
@@ -56,7 +56,7 @@ pub(super) fn get_method_fast(machine: &Machine, linked: &LinkedProgram, target:
 #[inline]
 pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> bool {
     let [.., Value::Ref(at), value] = machine.stack.as_slice() else { return false };
-    let Some(name) = linked.names.get(name as usize) else { return false };
+    let Some(name) = linked.names.get(name as usize).filter(|name| !name.is_long) else { return false };
     let Entry::Object(object) = machine.heap.get(*at) else { return false };
     if !object.is_plain() {
         return false;

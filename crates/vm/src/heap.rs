@@ -319,7 +319,12 @@ impl Heap {
     /// Checks that this many bytes may be allocated at once.
     pub fn check_room(&self, bytes: u64) -> Result<(), ExceededLimit> {
         // Between two collections there may be as much garbage as live data.
-        if self.allocated + bytes > self.limit + THRESHOLD { Err(ExceededLimit::HeapBytes) } else { Ok(()) }
+        if bytes > self.room() { Err(ExceededLimit::HeapBytes) } else { Ok(()) }
+    }
+
+    /// Bytes that may be allocated at once.
+    pub fn room(&self) -> u64 {
+        (self.limit + THRESHOLD).saturating_sub(self.allocated)
     }
 }
 

@@ -15,7 +15,7 @@ use super::program::{DecodedInstruction, VerifiedProgram};
 use super::value::Value;
 use super::{
     abrupt_completion, call, callback, class, coroutine, failed_call, fast_path, generator, heap, job, json, number,
-    promise, slow_path,
+    promise, slow_path, work,
 };
 
 /// The outcome of an instruction that runs outside the loop.
@@ -270,7 +270,7 @@ impl Machine {
                 }
                     macro_rules! equal_jump {
                     ($target:expr, $when:literal) => {
-                        fused!(1, [.., a, b] = self.stack.as_slice() => {
+                        fused!(1, Some([a, b]) = self.stack.last_chunk::<2>().filter(|[a, _]| !a.is_long_text()) => {
                             pc = if a.strict_equals(b) == $when { $target as usize } else { pc + 2 };
                             drop_top!();
                             drop_top!();
@@ -372,6 +372,9 @@ impl Machine {
                         FastInstruction::Ge => compare!(DecodedInstruction::Ge, |a, b| *a >= *b),
                         FastInstruction::Eq => {
                             if let [.., a, b] = self.stack.as_mut_slice() {
+                                if a.is_long_text() {
+                                    slow!(slow_path::binary(self, DecodedInstruction::Eq));
+                                }
                                 *a = Value::Bool(a.strict_equals(b));
                             }
                             self.stack.pop();
@@ -379,6 +382,9 @@ impl Machine {
                         }
                         FastInstruction::Neq => {
                             if let [.., a, b] = self.stack.as_mut_slice() {
+                                if a.is_long_text() {
+                                    slow!(slow_path::binary(self, DecodedInstruction::Neq));
+                                }
                                 *a = Value::Bool(!a.strict_equals(b));
                             }
                             self.stack.pop();
@@ -717,6 +723,11 @@ impl Machine {
                 if let Err(limit) = heap::collect_garbage(self) {
                     leave!(Err(AbruptCompletion::Limit(limit)));
                 }
+                // The next instruction pays. In a loop of collections that free nothing much this is most of the work.
+                self.charge_work(self.heap.live);
+            }
+            if work::has_joined_enough() {
+                break;
             }
         }
         leave!(Ok(InstructionOutcome::FallThrough))

@@ -18,7 +18,7 @@ use super::program::DecodedInstruction;
 use super::promise::{self, Reaction, ReactionKind};
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
-use super::{abrupt_completion, call, conversion, json, property, slow_path};
+use super::{abrupt_completion, call, conversion, json, property, slow_path, work};
 
 /// `NativeFrame::len` of a step that does not jump at the end: the value is undefined then.
 const NO_TARGET: u32 = u32::MAX;
@@ -201,6 +201,7 @@ pub(super) fn iterate(machine: &mut Machine, value: &Value) -> Completion<Vec<Va
             let mut values = Vec::new();
             while let Some(value) = object::iterator_next(&mut machine.heap, iterator) {
                 values.push(value);
+                work::count_link(values.len());
                 // The characters of a string are shared, so the list is what must be bounded.
                 machine.heap.check_room(16 * values.len() as u64)?;
             }
@@ -336,6 +337,8 @@ pub(super) fn rest(machine: &mut Machine, slot: u16) -> StepResult {
     let Value::Ref(at) = record else { return internal("a slot without its iterator") };
     if record_source(machine, &record).is_none() {
         while let Some(value) = object::iterator_next(&mut machine.heap, at) {
+            work::count_link(machine.heap.array_len(array));
+            machine.heap.check_room(0)?;
             machine.heap.push(array, value)?;
         }
         return slow_path::replace_operands(machine, 0, Value::Ref(array));

@@ -18,7 +18,10 @@ use super::object::{ErrorKind, Object};
 use super::operand_conversion::OperandConversion;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{call, callback, conversion, date, json_walk, number, property, slow_path, wire};
+use super::{call, callback, conversion, date, json_walk, number, property, slow_path, wire, work};
+
+/// Work of a unit of JSON that is read or written: a value may be as short as one.
+pub(super) const JSON_WORK: u64 = 16;
 
 /// Options of `JSON.stringify`.
 pub(super) struct StringifyOptions<'a> {
@@ -341,6 +344,7 @@ pub(super) fn members_to_write(
 
 /// `JSON.parse(text)`. ECMA-262 §25.5.1.1 ParseJSON. The messages of SyntaxError are those of V8.
 pub(super) fn parse_json(machine: &mut Machine, text: &Str) -> Completion<Value> {
+    work::count(JSON_WORK * text.len() as u64);
     let mut parser = JsonParser { text: text.clone(), at: 0 };
     let mut levels: Vec<OpenContainer> = Vec::new();
     let mut keys: Vec<Value> = Vec::new();
@@ -387,7 +391,6 @@ pub(super) fn parse_json(machine: &mut Machine, text: &Str) -> Completion<Value>
                     return parser.trailing_error();
                 }
                 machine.heap.charge(text.len() as u64);
-                machine.charge_work(text.len() as u64);
                 return Ok(value);
             };
             let next = parser.peek();

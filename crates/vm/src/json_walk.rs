@@ -11,6 +11,7 @@ use super::entry::Entry;
 use super::json::{JsonLevel, StringifyOptions, circular_structure_message};
 use super::machine::Machine;
 use super::object::Object;
+use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::{conversion, date, descriptor, natives, number, property, slow_path};
@@ -125,6 +126,20 @@ impl NativeFrame {
         }
     }
 
+    /// A Set of the objects of all levels, in `this`, which the walk does not need otherwise. Older versions had none.
+    fn open_objects(&mut self, machine: &mut Machine, levels: HeapRef) -> HeapRef {
+        if let Value::Ref(open) = self.this {
+            return open;
+        }
+        let open = machine.heap.allocate(Entry::Set(Box::new(Table::numbered())));
+        for number in 1..level_count(machine, levels) {
+            let object = level(machine, levels, number).object;
+            machine.heap.table_set(open, TableKind::Main, object, Value::Undefined);
+        }
+        self.this = Value::Ref(open);
+        open
+    }
+
     /// Continues the walk of `JSON.stringify` until it calls a method. ECMA-262 §25.5.2.2 SerializeJSONProperty.
     pub(super) fn next_json(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         let levels = self.levels()?;
@@ -136,6 +151,8 @@ impl NativeFrame {
                     if top == 0 {
                         return self.finish_stringify(machine, &current.copy);
                     }
+                    let open = self.open_objects(machine, levels);
+                    machine.heap.table_remove(open, TableKind::Main, &current.object);
                     pop_level(machine, levels)?;
                     continue;
                 };
@@ -191,8 +208,10 @@ impl NativeFrame {
             item = Value::Undefined;
         }
         if let Value::Ref(at) = item {
-            machine.charge_work(level_count(machine, levels) as u64);
-            check_cycle(machine, levels, at)?;
+            let open = self.open_objects(machine, levels);
+            if !machine.heap.table_set(open, TableKind::Main, item.clone(), Value::Undefined) {
+                return refuse_cycle(machine, levels, at);
+            }
             property::check_listing(&machine.heap, &item)?;
             let keys = match &self.source {
                 Value::Ref(list) if machine.heap.array(*list).is_some() && machine.heap.array(at).is_none() => {
@@ -291,13 +310,10 @@ pub(super) fn to_json_method(machine: &Machine, value: &Value) -> Completion<Opt
     Ok(method.filter(|method| conversion::is_callable(machine, method)))
 }
 
-fn check_cycle(machine: &Machine, levels: HeapRef, at: HeapRef) -> Completion {
-    let count = level_count(machine, levels);
-    if !(1..count).any(|number| matches!(level(machine, levels, number).object, Value::Ref(open) if open == at)) {
-        return Ok(());
-    }
+/// The error of an object within itself.
+fn refuse_cycle(machine: &Machine, levels: HeapRef, at: HeapRef) -> Completion {
     let mut open = Vec::new();
-    for number in 1..count {
+    for number in 1..level_count(machine, levels) {
         let one = level(machine, levels, number);
         let (Value::Ref(object), is_list) = (&one.object, matches!(one.keys, Value::Undefined)) else {
             return unsupported("a cyclic value without an object");

@@ -97,8 +97,10 @@ mod timsort;
 mod value;
 mod verifier;
 pub mod wire;
+mod work;
 mod xoshiro;
 
+pub use abrupt_completion::LIMIT_ERROR;
 pub use host_call::prompt_form;
 pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView};
 pub use legacy::LegacyMachineState;

@@ -33,7 +33,8 @@ pub struct Limits {
     pub call_bytes: u32,
     /// Depth of plain values at the boundary: input, result, arguments and answers.
     pub json_depth: u32,
-    /// Steps of matching a regular expression in one call, in addition to sixteen for every unit of the text.
+    /// Steps of matching a regular expression in one call, in addition to sixteen for every unit of the text. A match
+    /// cannot be suspended, and so many steps take about 50 ms.
     pub match_steps: u64,
 }
 
@@ -56,7 +57,7 @@ impl Default for Limits {
             output_bytes: 64 << 20,
             call_bytes: 1 << 20,
             json_depth: 64,
-            match_steps: 20_000_000,
+            match_steps: 1_500_000,
         }
     }
 }

@@ -16,18 +16,16 @@ use super::open_call::PendingCall;
 use super::program::{BytecodeConstant, Function, FunctionKind, VerifiedProgram};
 use super::text::Str;
 use super::value::{HeapRef, Value};
+use super::work::{self, UNITS_PER_INSTRUCTION};
 use super::xoshiro::Xoshiro256;
 use super::{abrupt_completion, failed_call, fast_path, heap, job, json};
-
-/// Units of text that a built-in function processes for the cost of one instruction.
-const WORK_UNITS_PER_INSTRUCTION: u64 = 64;
 
 /// Lines of output above this many bytes count as work.
 const LONG_LINE: usize = 256;
 
 /// Work of a rejected call. Rejecting it reads schemas and their regexps, and a program may repeat the call without
 /// end.
-pub(super) const REJECTION_WORK: u64 = 1_000 * WORK_UNITS_PER_INSTRUCTION;
+pub(super) const REJECTION_WORK: u64 = 1_000 * UNITS_PER_INSTRUCTION;
 
 /// The values from outside the machine that a slice may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +133,8 @@ pub(super) struct LinkedName {
     pub(super) builtin: Option<Builtin>,
     pub(super) constructor: Option<Builtin>,
     pub(super) is_length: bool,
+    /// Whether a comparison with the name is not free, so that the fast paths leave it to others.
+    pub(super) is_long: bool,
 }
 
 /// The frame of a function that is called by pushing it.
@@ -193,6 +193,7 @@ impl LinkedProgram {
             builtin: registry.find(name),
             constructor: registry.find(&format!("new {name}")),
             is_length: &**name == "length",
+            is_long: Value::text(name).is_long_text(),
         });
         LinkedProgram {
             constants: constants.collect(),
@@ -336,7 +337,7 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Runs at most `fuel` instructions.
+    /// Runs at most `fuel` instructions: fewer if they copy much memory that no instruction is charged for.
     ///
     /// A machine that discarded its heap cannot be retried: it fails again in the same way.
     pub fn run(&mut self, fuel: u64, turn: &TurnContext) -> StopReason {
@@ -347,6 +348,7 @@ impl Machine {
                 &AbruptCompletion::Limit(ExceededLimit::SavedBytes),
             ));
         }
+        work::reset();
         failed_call::repeat_failed_calls(self);
         // The same stop again, whatever the fuel is.
         let stop = if self.suspended_call.is_some() {
@@ -357,6 +359,7 @@ impl Machine {
             None
         };
         let stop = stop.unwrap_or_else(|| self.interpret(fuel));
+        self.deferred_work += work::take();
         heap::enforce_heap_limit(self, stop)
     }
 
@@ -409,7 +412,7 @@ impl Machine {
     /// executes exactly one instruction.
     #[must_use]
     pub fn deferred_fuel(&self) -> u64 {
-        self.deferred_work / WORK_UNITS_PER_INSTRUCTION
+        self.deferred_work / UNITS_PER_INSTRUCTION
     }
 
     /// Calls made in total.
@@ -424,11 +427,18 @@ impl Machine {
         self.deferred_work += units;
     }
 
-    /// The instructions of a budget that pay for deferred work: one per [`WORK_UNITS_PER_INSTRUCTION`] units.
+    /// Checks that the work of one instruction does not exceed what the program may still use.
+    pub(super) fn check_counted_work(&self) -> Completion {
+        let left = self.instructions.left(self.limits.instructions);
+        if work::counted() / UNITS_PER_INSTRUCTION > left { Err(ExceededLimit::Instructions.into()) } else { Ok(()) }
+    }
+
+    /// The instructions of a budget that pay for deferred work: one per [`UNITS_PER_INSTRUCTION`] units.
     #[inline]
     pub(super) fn take_deferred_fuel(&mut self, budget: u64) -> u64 {
-        let paid = (self.deferred_work / WORK_UNITS_PER_INSTRUCTION).min(budget);
-        self.deferred_work -= paid * WORK_UNITS_PER_INSTRUCTION;
+        self.deferred_work += work::take();
+        let paid = (self.deferred_work / UNITS_PER_INSTRUCTION).min(budget);
+        self.deferred_work -= paid * UNITS_PER_INSTRUCTION;
         paid
     }
 

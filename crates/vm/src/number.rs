@@ -3,6 +3,7 @@
 use runstate_value::{exact_digits, parse_double, shortest_digits};
 
 use super::text::{Str, Units};
+use super::work;
 
 /// `String(number)`. ECMA-262 §6.1.6.1.20 Number::toString with radix 10. The shortest digits come from Ryu (Adams,
 /// PLDI 2018).
@@ -71,6 +72,8 @@ pub fn from_text(text: &Str) -> f64 {
 
 /// The range of units that remains without white space at both ends. ECMA-262 §22.1.3.32.1 TrimString.
 pub fn trim_range(units: Units<'_>) -> (usize, usize) {
+    // The callers read the rest.
+    work::count_text(units.len());
     let mut end = units.len();
     let mut start = 0;
     while start < end && units.get(start).is_some_and(is_space) {

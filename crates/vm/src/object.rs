@@ -12,6 +12,7 @@ use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::{Table, TableKind};
 use super::text::{Str, Units};
 use super::value::{HeapRef, Value};
+use super::work;
 
 /// An ordinary object. ECMA-262 §10.1 Ordinary Object Internal Methods and Internal Slots.
 #[derive(Clone, Default)]
@@ -198,7 +199,8 @@ impl Heap {
 
     /// An object and the objects of the program that it inherits from, the nearest first.
     pub(super) fn prototype_chain(&self, at: HeapRef) -> impl Iterator<Item = HeapRef> + '_ {
-        std::iter::successors(Some(at), move |at| self.prototype(*at)).take(MAX_PROTOTYPE_CHAIN)
+        let chain = std::iter::successors(Some(at), move |at| self.prototype(*at)).take(MAX_PROTOTYPE_CHAIN);
+        chain.enumerate().inspect(|(depth, _)| work::count_link(*depth)).map(|(_, at)| at)
     }
 }
 

@@ -18,8 +18,8 @@ use super::operand_conversion::OperandConversion;
 use super::program::FunctionKind;
 use super::table::{Table, TableKind};
 use super::text::Str;
-use super::value::{HeapRef, Symbol, Value, WellKnownSymbol};
-use super::{added_class, call, class, conversion, descriptor, iteration, json};
+use super::value::{BuildKeyHasher, HeapRef, Symbol, Value, WellKnownSymbol};
+use super::{added_class, call, class, conversion, descriptor, iteration, json, work};
 
 /// Longest prototype chain that a lookup follows.
 pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
@@ -93,7 +93,8 @@ fn inherited_receiver(heap: &Heap, object: &Object) -> Option<Receiver> {
 /// The prototype of the last object of the program on a chain.
 pub(super) fn last_prototype(heap: &Heap, object: &Object) -> PrototypeKind {
     let mut object = object;
-    for _ in 0..MAX_PROTOTYPE_CHAIN {
+    for depth in 0..MAX_PROTOTYPE_CHAIN {
+        work::count_link(depth);
         match object.proto.kind() {
             PrototypeKind::Object(at) => match heap.get(at) {
                 Entry::Object(proto) => object = proto,
@@ -424,6 +425,7 @@ fn is_numeric_key(name: &Str) -> bool {
 pub(super) fn bound_target(machine: &Machine, at: HeapRef) -> Completion<(Value, usize, usize)> {
     let (mut target, mut args) = (Value::Ref(at), 0);
     for depth in 0..MAX_BOUND_CHAIN {
+        work::count_link(depth);
         match &target {
             Value::Ref(at) => match machine.heap.get(*at) {
                 Entry::Bound(bound) if depth == 0 || !super::promise::is_resolving_function(&bound.target) => {
@@ -452,7 +454,8 @@ pub(super) fn get_from_chain(machine: &Machine, object: &Object, key: &Value) ->
 /// As [`get_from_chain`], without a copy.
 pub(super) fn find_in_chain<'h>(heap: &'h Heap, object: &'h Object, key: &Value) -> Option<&'h Value> {
     let mut object = object;
-    for _ in 0..MAX_PROTOTYPE_CHAIN {
+    for depth in 0..MAX_PROTOTYPE_CHAIN {
+        work::count_link(depth);
         if let Some(value) = heap.table_find(&object.table, key) {
             return Some(value);
         }
@@ -480,7 +483,8 @@ pub(super) fn is_guarded(heap: &Heap, object: &Object, key: &Value) -> bool {
 /// Whether the nearest object with the key that an object inherits from is frozen.
 pub(super) fn inherits_frozen(heap: &Heap, object: &Object, key: &Value) -> bool {
     let mut above = object.proto.as_object();
-    for _ in 0..MAX_PROTOTYPE_CHAIN {
+    for depth in 0..MAX_PROTOTYPE_CHAIN {
+        work::count_link(depth);
         let Some(Entry::Object(proto)) = above.map(|at| heap.get(at)) else { return false };
         if own_value(heap, proto, key).is_some() {
             return proto.is_frozen();
@@ -495,6 +499,7 @@ pub(super) fn inherits_frozen(heap: &Heap, object: &Object, key: &Value) -> bool
 fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Value, name: &Str) -> Option<Value> {
     let mut closure = closure;
     for step in 0..MAX_PROTOTYPE_CHAIN {
+        work::count_link(step);
         let own = machine.heap.table_get(&closure.table, key).or_else(|| machine.heap.table_get(&closure.hidden, key));
         if own.is_some() {
             return own;
@@ -905,7 +910,7 @@ pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
     let mut keys = own_keys(heap, value);
     let Value::Ref(at) = value else { return keys };
     // The names of nearer objects, also those that are not enumerable.
-    let mut seen: HashSet<Str> = HashSet::new();
+    let mut seen: HashSet<Str, BuildKeyHasher> = HashSet::default();
     let mut nearer = *at;
     for at in heap.prototype_chain(*at).skip(1) {
         for table in [TableKind::Main, TableKind::Hidden].into_iter().filter_map(|kind| heap.table(nearer, kind)) {
@@ -991,30 +996,30 @@ pub(super) fn find_copied_entries(machine: &Machine, at: usize, excluded: usize)
     check_listing(&machine.heap, value)?;
     let mut entries = own_entries(&machine.heap, value);
     entries.extend(symbol_entries(&machine.heap, value));
+    work::count_items(entries.len() * keys.len());
     entries.retain(|(key, _)| !keys.iter().any(|excluded| excluded.strict_equals(key)));
     Ok(entries)
 }
 
 /// Whether a value has an own enumerable property. ECMA-262 §20.1.3.4 Object.prototype.propertyIsEnumerable.
-pub(super) fn is_enumerable(machine: &mut Machine, value: &Value, key: &Value) -> bool {
+pub(super) fn is_enumerable(machine: &Machine, value: &Value, key: &Value) -> bool {
     if let Value::Ref(at) = value
         && machine.heap.view(*at).is_some()
     {
         return has_own(machine, value, key);
     }
-    let mut entries = own_entries(&machine.heap, value);
-    entries.extend(symbol_entries(&machine.heap, value));
-    machine.charge_work(entries.len() as u64);
+    if let Value::Symbol(_) = key {
+        let table = symbol_table(&machine.heap, value);
+        return table.is_some_and(|table| machine.heap.table_find(table, key).is_some());
+    }
+    let entries = own_entries(&machine.heap, value);
     entries.iter().any(|(own, _)| own.strict_equals(key))
 }
 
 /// The own enumerable properties whose key is a symbol.
 fn symbol_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
     let mut entries = Vec::new();
-    if let Value::Ref(at) = value
-        && let Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) | Entry::Array(_) = heap.get(*at)
-        && let Some(table) = heap.table(*at, TableKind::Main)
-    {
+    if let Some(table) = symbol_table(heap, value) {
         heap.visit_table_entries(table, |key, value| {
             if let Value::Symbol(_) = key {
                 entries.push((key.clone(), descriptor::data_value(heap, value.clone())));
@@ -1024,10 +1029,22 @@ fn symbol_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
     entries
 }
 
+/// The table with the own enumerable properties whose key is a symbol.
+fn symbol_table<'h>(heap: &'h Heap, value: &Value) -> Option<&'h Table> {
+    let at = value.reference()?;
+    match heap.get(at) {
+        Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) | Entry::Array(_) => heap.table(at, TableKind::Main),
+        _ => None,
+    }
+}
+
 /// The own enumerable keys with their values, or accessors. ECMA-262 §7.3.23 EnumerableOwnProperties.
 pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
     match value {
-        Value::Text(text) => (0..text.len()).map(|i| (index_key(i), Value::Text(text.slice(i, i + 1)))).collect(),
+        Value::Text(text) => {
+            work::count_items(text.len());
+            (0..text.len()).map(|i| (index_key(i), Value::Text(text.slice(i, i + 1)))).collect()
+        }
         Value::Ref(at) => match heap.get(*at) {
             Entry::Array(array) => {
                 let mut entries: Vec<(Value, Value)> = Vec::with_capacity(array.len());
@@ -1043,6 +1060,7 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
             }
             Entry::Object(object) => named_entries(heap, &object.table),
             Entry::View(view) if view.kind != ViewKind::DataView => {
+                work::count_items(view.len as usize);
                 let numbers = heap.view_numbers(*view, 0, view.len as usize);
                 numbers.enumerate().map(|(index, number)| (index_key(index), Value::Number(number))).collect()
             }
@@ -1060,12 +1078,14 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
     }
 }
 
-/// Checks that the properties of a value may be listed: those of a typed array take far more memory than its bytes.
+/// Checks that the properties of a value may be listed: those of a text or a typed array take far more memory than
+/// itself.
 pub(super) fn check_listing(heap: &Heap, value: &Value) -> Completion {
     match value {
         Value::Ref(at) if let Some(view) = heap.typed_array(*at) => {
             Ok(heap.check_room(LISTED_BYTES * u64::from(view.len))?)
         }
+        Value::Text(text) => Ok(heap.check_room(LISTED_BYTES * text.len() as u64)?),
         _ => Ok(()),
     }
 }

@@ -443,6 +443,10 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
                 _ => order.is_ge(),
             }))
         }
+        I::Eq | I::Neq => {
+            let [.., a, b] = machine.stack.as_slice() else { return internal("a comparison without operands") };
+            Value::Bool(a.strict_equals(b) == (instruction == I::Eq))
+        }
         I::LooseEq => Value::Bool(loosely_equal(machine, first, second)?),
         I::LooseNeq => Value::Bool(!loosely_equal(machine, first, second)?),
         I::In => {

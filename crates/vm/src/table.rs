@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 use super::entry::{Entry, PAIR_BYTES, Pairs};
 use super::heap::Heap;
 use super::value::{HeapRef, Value};
+use super::work;
 
 /// Entries per chunk.
 const CHUNK: usize = 64;
@@ -23,8 +24,8 @@ const LINEAR_SEARCH_MAX: usize = 8;
 /// Entries per shard of an index when it is built.
 const SHARD: usize = 128;
 
-/// Positions of the keys of a small table. The table has the keys.
-type KeyIndex = HashTable<u32>;
+/// The hashes of the keys of a small table with their positions. The table has the keys.
+type KeyIndex = HashTable<(u64, u32)>;
 
 /// A table from keys to values.
 #[derive(Clone, Default)]
@@ -168,7 +169,8 @@ impl Table {
         {
             let mut index = KeyIndex::with_capacity(pairs.len());
             for (at, (key, _)) in (0u32..).zip(pairs.iter()) {
-                index.insert_unique(key.key_hash(), at, |at| pair_hash(pairs, *at));
+                let hash = key.key_hash();
+                index.insert_unique(hash, (hash, at), |(hash, _)| *hash);
             }
             extra.get_or_insert_default().index = Some(index);
         }
@@ -229,7 +231,7 @@ impl Table {
             TableStorage::Large(large) => {
                 let hash = key.key_hash();
                 let shard = large.shards.get(shard_index(hash, large.shards.len()))?;
-                let place = shard.find(hash, |place| place.hash == hash && heap.has_key(*place, key))?;
+                let place = shard.find(hash, |place| place.hash == hash && is_same(heap.has_key(*place, key)))?;
                 Some(EntryLocation::Chunk(place.chunk, place.at as usize))
             }
         }
@@ -241,12 +243,19 @@ fn find_small(pairs: &[(Value, Value)], extra: Option<&SmallTableExtras>, key: &
     if pairs.len() <= LINEAR_SEARCH_MAX {
         return find_linear(pairs, key);
     }
-    let is_equal = |at: &u32| pairs.get(*at as usize).is_some_and(|(other, _)| other.same_value_zero(key));
-    extra?.index.as_ref()?.find(key.key_hash(), is_equal).map(|at| *at as usize)
+    let wanted = key.key_hash();
+    let is_equal = |(hash, at): &(u64, u32)| {
+        *hash == wanted && is_same(pairs.get(*at as usize).is_some_and(|(other, _)| other.same_value_zero(key)))
+    };
+    extra?.index.as_ref()?.find(wanted, is_equal).map(|(_, at)| *at as usize)
 }
 
-fn pair_hash(pairs: &[(Value, Value)], at: u32) -> u64 {
-    pairs.get(at as usize).map_or(0, |(key, _)| key.key_hash())
+/// Counts another key with the same hash. A program may know the hash function, and have many such keys.
+fn is_same(equal: bool) -> bool {
+    if !equal {
+        work::count(work::UNITS_PER_INSTRUCTION);
+    }
+    equal
 }
 
 #[inline]
@@ -406,7 +415,7 @@ impl Heap {
                 let hash = extra.as_ref().and_then(|extra| extra.index.as_ref()).map(|_| key.key_hash());
                 pairs.push((key, value));
                 if let (Some(hash), Some(SmallTableExtras { index: Some(index), .. })) = (hash, extra.as_deref_mut()) {
-                    index.insert_unique(hash, place, |at| pair_hash(pairs, *at));
+                    index.insert_unique(hash, (hash, place), |(hash, _)| *hash);
                 }
                 if place as usize == LINEAR_SEARCH_MAX {
                     table.index_small();
@@ -492,10 +501,13 @@ impl Heap {
                         if let Some(numbering) = &mut extra.numbering {
                             numbering.numbers.remove(place);
                         }
-                        extra.index = None;
+                        extra.index = extra.index.take().filter(|_| pairs.len() > LINEAR_SEARCH_MAX);
+                        if let Some(index) = &mut extra.index {
+                            index.retain(|(_, at)| *at != place as u32);
+                            index.iter_mut().filter(|(_, at)| *at > place as u32).for_each(|(_, at)| *at -= 1);
+                        }
                     }
                 }
-                table.index_small();
                 true
             }
             Some(EntryLocation::Chunk(chunk, place)) => {
@@ -555,6 +567,7 @@ impl Heap {
             };
             *table = Table::from_small(Vec::new(), next.map(|n| (n, Vec::new())));
         }
+        work::count_items(removed_chunks.len());
         for chunk in removed_chunks {
             self.free(chunk);
         }
@@ -562,6 +575,7 @@ impl Heap {
 
     /// Visits all entries in order of insertion.
     pub fn visit_table_entries(&self, table: &Table, mut visit: impl FnMut(&Value, &Value)) {
+        work::count_items(table.len());
         match &table.form {
             TableStorage::Small(pairs, _) => pairs.iter().for_each(|(key, value)| visit(key, value)),
             TableStorage::Large(large) => {

@@ -12,6 +12,7 @@ mod signals;
 mod snapshot;
 mod tools;
 mod unsupported;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -9,6 +9,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::work;
+
 /// Bytes that fit into the node.
 const SHORT_LEN: usize = 22;
 
@@ -196,6 +198,7 @@ impl Str {
     #[cold]
     fn flatten<'a>(&self, rope: &'a Rope) -> Units<'a> {
         let flat = rope.flat.get_or_init(|| {
+            work::count_joined(self.len());
             if self.0.wide {
                 let mut out: Vec<u16> = Vec::with_capacity(self.len());
                 rope.visit_leaves(|units| units.append_to(&mut out));
@@ -252,6 +255,12 @@ impl Str {
         }
     }
 
+    /// As `==`. It is not counted, for comparisons that do not depend on the state of a machine.
+    #[inline(always)]
+    pub fn equals_uncounted(&self, other: &Str) -> bool {
+        self.ptr_eq(other) || (self.0.len == other.0.len && self.has_units_of(other))
+    }
+
     #[inline(never)]
     fn has_units_of(&self, other: &Str) -> bool {
         match (self.units(), other.units()) {
@@ -282,6 +291,7 @@ impl Str {
 
     /// The text as UTF-8; a lone surrogate becomes U+FFFD.
     pub fn to_utf8(&self) -> String {
+        work::count_text(self.len());
         match self.units() {
             Units::Latin(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) if bytes.is_ascii() => text.to_owned(),
@@ -409,9 +419,16 @@ impl<'a> Units<'a> {
 
     /// The first position of `needle` at or after `from`. ECMA-262 §6.1.4.1 StringIndexOf.
     pub fn find(self, needle: Units<'_>, from: usize) -> Option<usize> {
+        let found = self.find_uncounted(needle, from);
+        work::count((found.unwrap_or(self.len()).saturating_sub(from) + needle.len()) as u64);
+        found
+    }
+
+    fn find_uncounted(self, needle: Units<'_>, from: usize) -> Option<usize> {
         let last = self.len().checked_sub(needle.len())?;
         if needle.len() > NAIVE_SEARCH_MAX {
-            return find_kmp(from..self.len(), |at| self.get(at), |at| needle.get(at), needle.len());
+            let (text, rest) = (|at: usize| self.get(from + at), self.len().saturating_sub(from));
+            return find_long(text, rest, |at| needle.get(at), needle.len()).map(|found| from + found);
         }
         match (self, needle) {
             (Units::Latin(a), Units::Latin([first, ..])) => {
@@ -431,46 +448,68 @@ impl<'a> Units<'a> {
 
     /// The last position of `needle` at or before `from`. ECMA-262 §6.1.4.2 StringLastIndexOf.
     pub fn find_last(self, needle: Units<'_>, from: usize) -> Option<usize> {
+        let found = self.find_last_uncounted(needle, from);
+        work::count((from.min(self.len()).saturating_sub(found.unwrap_or(0)) + needle.len()) as u64);
+        found
+    }
+
+    fn find_last_uncounted(self, needle: Units<'_>, from: usize) -> Option<usize> {
         let last = self.len().checked_sub(needle.len())?.min(from);
         if needle.len() > NAIVE_SEARCH_MAX {
             // The same search from right to left.
             let (end, len) = (last + needle.len(), needle.len());
-            let found = find_kmp(0..end, |at| self.get(end - 1 - at), |at| needle.get(len - 1 - at), len)?;
+            let found = find_long(|at| self.get(end - 1 - at), end, |at| needle.get(len - 1 - at), len)?;
             return Some(end - found - len);
         }
         (0..=last).rev().find(|at| self.starts_with_at(needle, *at))
     }
 }
 
-/// Searches for a text of `len` units in linear time (Knuth, Morris and Pratt, 1977): it never goes back, so a long
-/// needle that almost matches everywhere costs no more than any other.
-fn find_kmp(
-    positions: std::ops::Range<usize>,
+/// Searches a text of `text_len` units for a needle of `len` units, which are at least two, in linear time and without
+/// memory (Crochemore and Perrin, Two-Way String-Matching, 1991). A long needle that almost matches everywhere costs no
+/// more than any other.
+fn find_long(
     text: impl Fn(usize) -> Option<u16>,
+    text_len: usize,
     needle: impl Fn(usize) -> Option<u16>,
     len: usize,
 ) -> Option<usize> {
-    // For each position of the needle, the length of its longest proper prefix that ends there.
-    let mut ends = vec![0usize; len];
-    let mut matched = 0;
-    for at in 1..len {
-        while matched > 0 && needle(at) != needle(matched) {
-            matched = ends[matched - 1];
-        }
-        matched += usize::from(needle(at) == needle(matched));
-        ends[at] = matched;
-    }
-    matched = 0;
-    for at in positions {
-        while matched > 0 && text(at) != needle(matched) {
-            matched = ends[matched - 1];
-        }
-        matched += usize::from(text(at) == needle(matched));
-        if matched == len {
-            return Some(at + 1 - len);
+    // The needle is cut at the later start of its two maximal suffixes. The right part is compared first.
+    let ((rising, rising_period), (falling, falling_period)) =
+        (maximal_suffix(&needle, len, false), maximal_suffix(&needle, len, true));
+    let (cut, period) = if rising > falling { (rising, rising_period) } else { (falling, falling_period) };
+    let is_periodic = (0..cut).all(|at| needle(at) == needle(at + period));
+    let shift = if is_periodic { period } else { cut.max(len - cut) + 1 };
+    // The units at the start of the needle that are known to match.
+    let (mut start, mut known) = (0, 0);
+    while start + len <= text_len {
+        if let Some(at) = (cut.max(known)..len).find(|at| needle(*at) != text(start + at)) {
+            (start, known) = (start + at + 1 - cut, 0);
+        } else if (known..cut).any(|at| needle(at) != text(start + at)) {
+            (start, known) = (start + shift, if is_periodic { len - period } else { 0 });
+        } else {
+            return Some(start);
         }
     }
     None
+}
+
+/// The start of the greatest suffix of a text, or of the least one if `inverted`, with the period of that suffix.
+fn maximal_suffix(text: &impl Fn(usize) -> Option<u16>, len: usize, inverted: bool) -> (usize, usize) {
+    // The suffix at `other` is compared with the greatest one so far; `matched` of their units are equal.
+    let (mut greatest, mut other, mut matched, mut period) = (0, 1, 0, 1);
+    while other + matched < len {
+        match text(other + matched).cmp(&text(greatest + matched)) {
+            Ordering::Equal if matched + 1 == period => (other, matched) = (other + period, 0),
+            Ordering::Equal => matched += 1,
+            order if order.is_lt() != inverted => {
+                (other, matched) = (other + matched + 1, 0);
+                period = other - greatest;
+            }
+            _ => (greatest, other, matched, period) = (other, other + 1, 0, 1),
+        }
+    }
+    (greatest, period)
 }
 
 impl Rope {
@@ -525,7 +564,11 @@ impl PartialEq for Str {
     /// another length.
     #[inline(always)]
     fn eq(&self, other: &Str) -> bool {
-        self.ptr_eq(other) || (self.0.len == other.0.len && self.has_units_of(other))
+        if self.0.len != other.0.len {
+            return false;
+        }
+        work::count_text(self.len());
+        self.equals_uncounted(other)
     }
 }
 
@@ -533,6 +576,7 @@ impl Eq for Str {}
 
 impl Hash for Str {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        work::count_text(self.len());
         match self.units() {
             Units::Latin(bytes) => state.write(bytes),
             Units::Wide(units) => {
@@ -547,6 +591,7 @@ impl Hash for Str {
 impl Ord for Str {
     /// By code units. ECMA-262 §7.2.12 IsLessThan compares strings so.
     fn cmp(&self, other: &Str) -> Ordering {
+        work::count_text(self.len().min(other.len()));
         match (self.units(), other.units()) {
             (Units::Latin(a), Units::Latin(b)) => a.cmp(b),
             (Units::Wide(a), Units::Wide(b)) => a.cmp(b),
@@ -654,5 +699,17 @@ mod tests {
         assert_eq!(text.units().find_last(Str::new("bc").units(), 3), Some(1));
         assert_eq!(text.units().find(Str::empty().units(), 6), Some(6));
         assert_eq!(text.units().find(Str::new("abcabcd").units(), 0), None);
+    }
+
+    #[test]
+    fn a_long_needle_is_found_where_a_comparison_at_each_position_finds_it() {
+        let bits = |number: u32, len: usize| move |at: usize| (at < len).then(|| ((number >> at) & 1) as u16);
+        for len in 2..=7 {
+            for (number, text_number) in (0..1 << len).flat_map(|number| (0..1 << 11).map(move |text| (number, text))) {
+                let (needle, text) = (bits(number, len), bits(text_number, 11));
+                let expected = (0..=11 - len).find(|from| (0..len).all(|at| needle(at) == text(from + at)));
+                assert_eq!(find_long(text, 11, needle, len), expected, "{number:b} of {len} in {text_number:b}");
+            }
+        }
     }
 }

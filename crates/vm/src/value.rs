@@ -6,6 +6,7 @@ use super::entry::Entry;
 use super::heap::Heap;
 use super::natives::Builtin;
 use super::text::Str;
+use super::work;
 
 /// The address of an entry in the heap: page × 64 + slot. Address 0 never holds an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -171,6 +172,12 @@ impl Value {
             Value::Ref(_) | Value::Builtin(_) | Value::Symbol(_) | Value::Accessor(_) => true,
             Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => false,
         }
+    }
+
+    /// Whether the value is a text whose comparison is not free.
+    #[inline]
+    pub fn is_long_text(&self) -> bool {
+        matches!(self, Value::Text(text) if text.len() > work::FREE_UNITS)
     }
 
     /// `undefined` or `null`.

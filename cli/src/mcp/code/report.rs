@@ -97,7 +97,7 @@ pub fn of_progress(id: &str, progress: ExecutionProgress) -> Result<Json, Failed
 }
 
 fn of_error(error: ProgramError) -> Json {
-    let kind = if error.name == "LimitError" { "limit" } else { "thrown" };
+    let kind = if error.limit { "limit" } else { "thrown" };
     let (name, message) = (shorten_message(&error.name, 200), shorten_message(&error.message, MESSAGE_BYTES));
     let mut report = json!({ "kind": kind, "name": name, "message": message });
     if error.line > 0 {

@@ -38,6 +38,9 @@ pub struct ProgramError {
     /// The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an
     /// imported execution, the operands that the older CVM saved.
     pub stack: Vec<String>,
+    /// Whether a limit ended the program. A program may throw an error of any name.
+    #[entity(default)]
+    pub limit: bool,
     /// When the program failed.
     pub timestamp: Timestamp,
 }
@@ -66,8 +69,10 @@ impl ProgramError {
 
     /// Converts a failure of the machine to its form on the wire.
     pub(crate) fn from_failure(failure: vm::MachineFailure, instruction: Json, timestamp: Timestamp) -> Self {
-        let vm::MachineFailure { name, message, file, line, column, instruction: pc, stack, .. } = failure;
-        Self { message, name, file, line, column, pc, instruction, stack, timestamp }
+        let vm::MachineFailure { name, message, file, line, column, instruction: pc, stack, limit, .. } = failure;
+        // A limit that a program may catch is an error like others.
+        let limit = limit && name == vm::LIMIT_ERROR;
+        Self { message, name, file, line, column, pc, instruction, stack, limit, timestamp }
     }
 
     /// The error of a program that returns more than a document can hold.
@@ -78,7 +83,7 @@ impl ProgramError {
 
     /// The error of a program that reached a limit.
     pub(crate) fn limit(message: String, timestamp: Timestamp) -> Self {
-        Self { message, name: "LimitError".to_owned(), timestamp, ..Self::default() }
+        Self { message, name: vm::LIMIT_ERROR.to_owned(), limit: true, timestamp, ..Self::default() }
     }
 
     /// Converts a failure at instruction `pc` that the older CVM saved.
@@ -94,6 +99,7 @@ impl ProgramError {
             pc,
             instruction: instruction.clone(),
             stack,
+            limit: false,
             timestamp,
         }
     }
@@ -135,8 +141,31 @@ mod tests {
             "stack": ["at main (3:7)"], "timestamp": 5
         });
         let error = ProgramError::from_json(&stored).unwrap();
-        assert_eq!((error.pc, &error.instruction), (12, &Json::Null));
+        assert_eq!((error.pc, &error.instruction, error.limit), (12, &Json::Null, false));
         assert_eq!(ProgramError::from_json(&FieldType::to_json(&error).unwrap()).unwrap(), error);
+    }
+
+    #[test]
+    fn a_thrown_error_with_the_name_of_a_limit_is_not_one() {
+        for (limit, name, expected) in
+            [(true, vm::LIMIT_ERROR, true), (false, vm::LIMIT_ERROR, false), (true, "RangeError", false)]
+        {
+            let (name, stack) = (name.to_owned(), Vec::new());
+            let failure = vm::MachineFailure {
+                name,
+                message: String::new(),
+                file: None,
+                line: 1,
+                column: 1,
+                instruction: 0,
+                stack,
+                limit,
+                cancelled: false,
+            };
+            let error = ProgramError::from_failure(failure, Json::Null, Timestamp::default());
+            assert_eq!(error.limit, expected, "{error:?}");
+            assert_eq!(ProgramError::from_json(&FieldType::to_json(&error).unwrap()).unwrap(), error);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::super::text::Str;
 use super::super::value::{HeapRef, Symbol, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
 use crate::object::IterationKind;
-use crate::{callback, class, conversion, iteration, object, property};
+use crate::{callback, class, conversion, iteration, object, property, work};
 
 pub(super) static ROWS: &[BuiltinDefinition] =
     &[
@@ -121,6 +121,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
                 if from < to { FirstChange::Write(from) } else { FirstChange::Nothing }
             })?;
             let value = super::arg(machine, args, 0);
+            work::count_items(to.saturating_sub(from));
             for index in from..to {
                 machine.heap.set_element(at, index, value.clone())?;
             }
@@ -378,6 +379,7 @@ pub(super) fn array_like_values(machine: &Machine, source: &Value) -> Completion
         return Ok(vec![Value::Undefined; len as usize]);
     }
     let element = |i: usize| property::property(machine, source, &Value::Text(super::super::number::to_text(i as f64)));
+    work::count_items(len as usize);
     (0..len as usize).map(element).collect()
 }
 
@@ -469,6 +471,7 @@ fn start_reduction(machine: &mut Machine, args: &NativeArgs, kind: CallbackMetho
         if frame.index >= frame.len {
             return type_error("Reduce of empty array with no initial value");
         }
+        work::count_link(frame.index as usize);
         let index = if kind == CallbackMethod::Reduce { frame.index } else { frame.len - 1 - frame.index };
         frame.index += 1;
         match machine.heap.element(at, index as usize) {

@@ -3,6 +3,7 @@
 use super::super::value::Value;
 use super::array::this_array;
 use super::{BuiltinDefinition, NativeOutcome};
+use crate::work;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §23.1.3.1 Array.prototype.at.
@@ -21,16 +22,19 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let at = this_array(machine, args)?;
         let len = machine.heap.array_len(at);
         let target = super::arg(machine, args, 0);
-        let mut from = super::arg_relative_index(machine, args, 1, len, 0)?..len;
-        Ok(from.any(|i| machine.heap.element(at, i).or_undefined().same_value_zero(&target)).into())
+        let from = super::arg_relative_index(machine, args, 1, len, 0)?;
+        let found = (from..len).find(|i| machine.heap.element(at, *i).or_undefined().same_value_zero(&target));
+        work::count_items(found.unwrap_or(len).saturating_sub(from));
+        Ok(found.is_some().into())
     }),
     // ECMA-262 §23.1.3.17 Array.prototype.indexOf.
     ("Array.prototype.indexOf", 1, |machine, args| {
         let at = this_array(machine, args)?;
         let len = machine.heap.array_len(at);
         let target = super::arg(machine, args, 0);
-        let mut indexes = super::arg_relative_index(machine, args, 1, len, 0)?..len;
-        let found = indexes.find(|i| machine.heap.element(at, *i).strict_equals(&target));
+        let from = super::arg_relative_index(machine, args, 1, len, 0)?;
+        let found = (from..len).find(|i| machine.heap.element(at, *i).strict_equals(&target));
+        work::count_items(found.unwrap_or(len).saturating_sub(from));
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
     // ECMA-262 §23.1.3.20 Array.prototype.lastIndexOf.
@@ -48,6 +52,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         } else {
             (0..=from as usize).rev().find(|i| machine.heap.element(at, *i).strict_equals(&target))
         };
+        work::count_items((from.max(0.0) as usize).saturating_sub(found.unwrap_or(0)));
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
 ];

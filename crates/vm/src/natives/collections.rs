@@ -10,10 +10,13 @@ use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::table::{Table, TableKind};
-use super::super::value::{HeapRef, TableKey, Value};
+use super::super::value::{BuildKeyHasher, HeapRef, TableKey, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, object};
 use crate::object::{IterationKind, iterator_next, new_iterator};
-use crate::{callback, generator, iteration, property};
+use crate::{callback, generator, iteration, property, work};
+
+/// The members of a Set, or the keys of a Map.
+type Members = IndexSet<TableKey, BuildKeyHasher>;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.1.1.1 Map, called without `new`.
@@ -184,7 +187,7 @@ fn clear(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResu
 
 /// The members of a set, and those of the other operand of a method: a set, or the keys of a map.
 /// Deviation: other set-like objects are refused. ECMA-262 §24.2.1.2 GetSetRecord.
-fn operands(machine: &mut Machine, args: &NativeArgs) -> Completion<(IndexSet<TableKey>, IndexSet<TableKey>)> {
+fn operands(machine: &mut Machine, args: &NativeArgs) -> Completion<(Members, Members)> {
     let set = this_collection(machine, args, Receiver::Set)?;
     let other = match super::arg(machine, args, 0) {
         Value::Ref(at) => machine.heap.collection(at),
@@ -192,21 +195,21 @@ fn operands(machine: &mut Machine, args: &NativeArgs) -> Completion<(IndexSet<Ta
         _ => return type_error("The \"other\" argument must be of type Set"),
     };
     let Some(other) = other else { return unsupported("a method of a Set takes a Set or a Map here") };
-    let mut members = |at: HeapRef| {
-        let mut keys = IndexSet::new();
+    let members = |at: HeapRef| {
+        let mut keys = Members::default();
         if let Some(table) = machine.heap.table(at, TableKind::Main) {
             machine.heap.visit_table_entries(table, |key, _| {
                 keys.insert(TableKey(key.clone()));
             });
         }
-        machine.charge_work(keys.len() as u64);
         keys
     };
     Ok((members(set), members(other)))
 }
 
-fn new_set(machine: &mut Machine, members: IndexSet<TableKey>) -> NativeResult {
+fn new_set(machine: &mut Machine, members: Members) -> NativeResult {
     machine.heap.check_room(32 * members.len() as u64)?;
+    work::count_items(members.len());
     let set = machine.heap.allocate(Entry::Set(Box::new(Table::numbered())));
     for key in members {
         machine.heap.table_set(set, TableKind::Main, key.0, Value::Undefined);

@@ -11,7 +11,10 @@ use super::super::object::{ErrorKind, ErrorObject, Object};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, errors};
-use crate::{added_class, conversion, iteration, json, property};
+use crate::{added_class, conversion, iteration, json, property, work};
+
+/// Work of the copy of an object, besides that of its properties.
+const CLONE_WORK: u64 = 4 * work::UNITS_PER_INSTRUCTION;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §25.5 The JSON Object and §21.3 The Math Object are not functions. The console is that of Node.
@@ -34,6 +37,7 @@ fn structured_clone(machine: &mut Machine, value: &Value) -> Completion<Value> {
     let mut pending: Vec<(HeapRef, HeapRef)> = Vec::new();
     let result = clone_value(machine, value, &mut copies, &mut pending)?;
     while let Some((from, to)) = pending.pop() {
+        work::count(CLONE_WORK);
         match machine.heap.get(from).clone() {
             Entry::Array(_) => {
                 let mut elements = machine.heap.elements(from);

@@ -10,7 +10,7 @@ use super::super::machine::Machine;
 use super::super::number::to_integer;
 use super::super::operand_conversion::OperandConversion;
 use super::super::text::Str;
-use super::super::value::{HeapRef, Value};
+use super::super::value::{BuildKeyHasher, HeapRef, Value};
 use super::super::{conversion, json_walk};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
 
@@ -55,7 +55,7 @@ fn stringify(machine: &mut Machine, args: &NativeArgs) -> Completion<NativeOutco
     Ok(match json::stringify(machine, &super::arg(machine, args, 0), &options)? {
         Some(text) => {
             machine.heap.charge(text.len() as u64);
-            machine.charge_work(text.len() as u64);
+            machine.charge_work(json::JSON_WORK * text.len() as u64);
             text.into()
         }
         None => NativeOutcome::Value(Value::Undefined),
@@ -66,6 +66,7 @@ fn stringify(machine: &mut Machine, args: &NativeArgs) -> Completion<NativeOutco
 pub(in super::super) fn property_list(machine: &Machine, at: HeapRef) -> Completion<Vec<Value>> {
     let names = machine.heap.elements(at).into_iter();
     let names = names.filter(|name| matches!(name, Value::Text(_) | Value::Number(_)));
-    let names = names.map(|name| conversion::to_text(machine, &name)).collect::<Result<IndexSet<_>, _>>()?;
+    let names =
+        names.map(|name| conversion::to_text(machine, &name)).collect::<Result<IndexSet<_, BuildKeyHasher>, _>>()?;
     Ok(names.into_iter().map(Value::Text).collect())
 }

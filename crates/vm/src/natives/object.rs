@@ -10,7 +10,7 @@ use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::array::array_outcome;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
-use crate::{conversion, descriptor, iteration, json, property, slow_path};
+use crate::{conversion, descriptor, iteration, json, property, slow_path, work};
 
 pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.1.1 Object.
@@ -196,7 +196,8 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         if args.this.is_nullish() {
             return type_error("Cannot convert undefined or null to object");
         }
-        for _ in 0..property::MAX_PROTOTYPE_CHAIN {
+        for depth in 0..property::MAX_PROTOTYPE_CHAIN {
+            work::count_link(depth);
             value = descriptor::prototype_of(machine, &value);
             if !value.is_object() || value.strict_equals(&args.this) {
                 break;

@@ -12,12 +12,13 @@ use super::super::entry::Entry;
 use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
 use super::super::object::{ErrorKind, RegExp};
-use super::super::regexp::{CaptureRanges, CompiledRegExp, MatchBudget, order_flags};
+use super::super::regexp::{CaptureRanges, CompiledRegExp, MAX_LENGTH, MatchBudget, order_flags};
 use super::super::table::TableKind;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use super::string::{TextMatch, this_text};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
+use crate::work::{self, UNITS_PER_INSTRUCTION};
 use crate::{conversion, object, slow_path};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
@@ -100,6 +101,11 @@ fn construct_regexp(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
         _ => super::arg_text(machine, args, 1)?,
     };
     let pattern = if pattern.is_empty() { Str::new("(?:)") } else { pattern };
+    work::count_text(pattern.len());
+    if pattern.len() > MAX_LENGTH {
+        // It is refused before it is copied, unless it has pairs of surrogates.
+        compile(&pattern, &flags)?;
+    }
     let source = escape_pattern(&pattern);
     if source != pattern {
         compile(&pattern, &flags)?;
@@ -197,7 +203,10 @@ fn group_text(text: &Str, range: Option<&Range<usize>>) -> Value {
 /// A new regexp, or SyntaxError. ECMA-262 §22.2.3.1 RegExpCreate.
 pub(in super::super) fn new_regexp(machine: &mut Machine, pattern: &Value, flags: &Value) -> Completion<Value> {
     let (source, flags) = (conversion::to_text(machine, pattern)?, conversion::to_text(machine, flags)?);
-    let is_same = |(given, regexp): &&(Str, RegExp)| *given == flags && regexp.source == source;
+    // Whether the thread remembers the regexp must not be observable.
+    machine.charge_work(UNITS_PER_INSTRUCTION * source.len() as u64);
+    let is_same =
+        |(given, regexp): &&(Str, RegExp)| given.equals_uncounted(&flags) && regexp.source.equals_uncounted(&source);
     let found = RECENT.with_borrow(|recent| recent.iter().find(is_same).map(|(_, regexp)| regexp.clone()));
     let regexp = match found {
         Some(regexp) => regexp,
@@ -242,6 +251,8 @@ fn next_match(machine: &mut Machine, at: HeapRef, text: &Str) -> Completion<Opti
         let sticky = has_flag(&regexp.flags, b'y');
         with_match_budget(machine, text, |budget| regexp.compiled.find(text, from as usize, sticky, budget))?
     };
+    let captured: usize = found.iter().flatten().flatten().map(Range::len).sum();
+    machine.heap.check_room(captured as u64)?;
     let found = found.map(|captures| build_match(machine, &regexp, captures, text));
     if remembers && let Some(Entry::RegExp(stored)) = machine.heap.get_mut(at) {
         stored.last_index = found.as_ref().map_or(0.0, |found| found.end as f64);
@@ -249,20 +260,24 @@ fn next_match(machine: &mut Machine, at: HeapRef, text: &Str) -> Completion<Opti
     Ok(found)
 }
 
+/// Work of a step of a match.
+const STEP_WORK: u64 = 2 * UNITS_PER_INSTRUCTION;
+
 /// Matches within the limit of one call, and charges the steps as work.
 fn with_match_budget<T>(
     machine: &mut Machine,
     text: &Str,
-    work: impl FnOnce(&mut MatchBudget) -> Result<T, ExceededLimit>,
+    find: impl FnOnce(&mut MatchBudget) -> Result<T, ExceededLimit>,
 ) -> Completion<T> {
-    let mut budget = MatchBudget::for_text(machine.limits.match_steps, text);
-    let result = work(&mut budget);
-    machine.charge_work(budget.steps_taken());
+    let mut budget = MatchBudget::for_text(machine.limits.match_steps, text, machine.heap.room());
+    let result = find(&mut budget);
+    machine.charge_work(STEP_WORK * budget.steps_taken());
     Ok(result?)
 }
 
 /// A match with its groups. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
 fn build_match(machine: &mut Machine, regexp: &RegExp, captures: CaptureRanges, text: &Str) -> TextMatch {
+    machine.charge_work(captures.iter().flatten().map(|range| range.len() as u64).sum());
     let whole = captures.first().cloned().flatten().unwrap_or(0..0);
     let groups: Vec<Value> = captures.iter().skip(1).map(|range| group_text(text, range.as_ref())).collect();
     let named = named_groups(machine, regexp, &groups);

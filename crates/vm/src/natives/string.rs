@@ -11,7 +11,7 @@ use super::super::text::Str;
 use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, regexp};
 use crate::object::code_point_at;
-use crate::{callback, conversion, property};
+use crate::{callback, conversion, property, work};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.1.2.4 String.raw. Deviation: `raw` must be an array.
@@ -113,7 +113,6 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let (text, needle) = (this_text(machine, args)?, search_text_arg(machine, args, "includes")?);
         let from = super::arg_length(machine, args, 1, 0, text.len())?;
         let found = text.units().find(needle.units(), from);
-        machine.charge_work((found.unwrap_or(text.len()).saturating_sub(from) + needle.len()) as u64);
         Ok(found.is_some().into())
     }),
     // ECMA-262 §22.1.3.9 String.prototype.indexOf.
@@ -121,7 +120,6 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let (text, needle) = (this_text(machine, args)?, super::arg_text(machine, args, 0)?);
         let from = super::arg_length(machine, args, 1, 0, text.len())?;
         let found = text.units().find(needle.units(), from);
-        machine.charge_work((found.unwrap_or(text.len()).saturating_sub(from) + needle.len()) as u64);
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
     // ECMA-262 §22.1.3.11 String.prototype.lastIndexOf.
@@ -130,13 +128,13 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let from = super::arg_number(machine, args, 1)?;
         let from = if from.is_nan() { text.len() } else { (from as usize).min(text.len()) };
         let found = text.units().find_last(needle.units(), from);
-        machine.charge_work((from.saturating_sub(found.unwrap_or(0)) + needle.len()) as u64);
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
     // ECMA-262 §22.1.3.24 String.prototype.startsWith.
     ("String.prototype.startsWith", 1, |machine, args| {
         let (text, needle) = (this_text(machine, args)?, search_text_arg(machine, args, "startsWith")?);
         let from = super::arg_length(machine, args, 1, 0, text.len())?;
+        work::count_text(needle.len());
         Ok(text.units().starts_with_at(needle.units(), from).into())
     }),
     // ECMA-262 §22.1.3.7 String.prototype.endsWith.
@@ -144,6 +142,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let (text, needle) = (this_text(machine, args)?, search_text_arg(machine, args, "endsWith")?);
         let end = super::arg_length(machine, args, 1, text.len(), text.len())?;
         let start = end.checked_sub(needle.len());
+        work::count_text(needle.len());
         Ok(start.is_some_and(|start| text.units().starts_with_at(needle.units(), start)).into())
     }),
     // ECMA-262 §22.1.3.17 String.prototype.padStart.
@@ -225,12 +224,14 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("String.prototype.trimStart", 0, |machine, args| {
         let text = this_text(machine, args)?;
         let from = text.units().iter().take_while(|unit| is_space(*unit)).count();
+        work::count_text(from);
         return_text(machine, text.slice(from, text.len()))
     }),
     // ECMA-262 §22.1.3.33 String.prototype.trimEnd.
     ("String.prototype.trimEnd", 0, |machine, args| {
         let text = this_text(machine, args)?;
         let to = (0..text.len()).rev().find(|at| !text.unit(*at).is_some_and(is_space)).map_or(0, |at| at + 1);
+        work::count_text(text.len() - to);
         return_text(machine, text.slice(0, to))
     }),
     // ECMA-262 §22.1.3.29 String.prototype.toString.

@@ -1,5 +1,6 @@
 //! The matcher: executes instructions and, when one fails, returns to the last choice. Choices and undo records are on
-//! one trail of bounded length. Every step is charged. ECMA-262 §22.2.2 Pattern Semantics.
+//! one trail of bounded length. Every step is charged, and the memory of the trail counts as that of the heap. ECMA-262
+//! §22.2.2 Pattern Semantics.
 
 use super::super::limits::ExceededLimit;
 use super::unicode::{eq_ignore_case, is_word};
@@ -58,6 +59,7 @@ pub(super) fn find<T: Copy + Into<u16>>(
         budget,
     };
     let mut start = from;
+    matcher.budget.charge(pattern.groups as u64 / 4)?;
     while start <= text.len() {
         matcher.budget.charge(1)?;
         if let Some(first) = pattern.first
@@ -148,6 +150,10 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
     fn push(&mut self, undo: TrailEntry) -> Result<(), ExceededLimit> {
         if self.trail.len() >= TRAIL {
             return Err(ExceededLimit::MatchSteps);
+        }
+        if self.trail.len() == self.trail.capacity() {
+            // The capacity doubles.
+            self.budget.check_room(2 * self.trail.len() * size_of::<TrailEntry>())?;
         }
         self.trail.push(undo);
         Ok(())
@@ -285,6 +291,7 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
         count: LoopCounter,
         groups: (usize, usize),
     ) -> Result<Option<(usize, u32)>, ExceededLimit> {
+        self.budget.charge((groups.1 - groups.0) as u64 / 4)?;
         self.set_count(counter, LoopCounter { rounds: count.rounds.saturating_add(1), from: at })?;
         for slot in 2 * groups.0..2 * groups.1 {
             self.set_place(slot, NONE)?;

@@ -35,7 +35,7 @@ const MAX_NESTING: usize = 200;
 const MAX_ALTERNATIVES: usize = 1_000;
 
 /// Most characters of one pattern.
-const MAX_LENGTH: usize = 65_536;
+pub(super) const MAX_LENGTH: usize = 65_536;
 
 /// Bytes of an instruction in a list that grows by doubling.
 const INSTRUCTION_BYTES: usize = 96;
@@ -136,18 +136,25 @@ enum RegExpInstruction {
 /// Ranges of a match: the whole match, then its groups.
 pub type CaptureRanges = Vec<Option<Range<usize>>>;
 
-/// The steps that the matches of one call may take in total.
+/// The steps that the matches of one call may take in total, and the memory that they may use.
 #[derive(Debug, Clone)]
 pub struct MatchBudget {
     steps: u64,
     granted: u64,
+    /// Bytes.
+    room: u64,
 }
 
 impl MatchBudget {
     /// This many steps, and sixteen for every unit of the text.
-    pub fn for_text(steps: u64, text: &Str) -> MatchBudget {
+    pub fn for_text(steps: u64, text: &Str, room: u64) -> MatchBudget {
         let granted = steps.saturating_add(16 * text.len() as u64);
-        MatchBudget { steps: granted, granted }
+        MatchBudget { steps: granted, granted, room }
+    }
+
+    /// Checks that a list of this size may be allocated.
+    fn check_room(&self, bytes: usize) -> Result<(), ExceededLimit> {
+        if bytes as u64 > self.room { Err(ExceededLimit::HeapBytes) } else { Ok(()) }
     }
 
     /// Steps taken so far.
@@ -196,6 +203,11 @@ impl CompiledRegExp {
             unicode: has(b'u') || has(b'v'),
             unicode_sets: has(b'v'),
         };
+        let too_long = || Err(format!("longer than {MAX_LENGTH} characters"));
+        // A character has at most two units.
+        if pattern.len() > 2 * MAX_LENGTH {
+            return too_long();
+        }
         let units = pattern.units().iter();
         let points: Vec<u32> = if flags.unicode {
             char::decode_utf16(units)
@@ -212,7 +224,7 @@ impl CompiledRegExp {
             return Err(format!("more than {MAX_ALTERNATIVES} alternatives"));
         }
         if points.len() > MAX_LENGTH {
-            return Err(format!("longer than {MAX_LENGTH} characters"));
+            return too_long();
         }
         parser::compile(&points, flags)
     }
@@ -257,13 +269,15 @@ impl CompiledRegExp {
         sticky: bool,
         budget: &mut MatchBudget,
     ) -> Result<Vec<CaptureRanges>, ExceededLimit> {
-        let mut all = Vec::new();
+        let (mut all, mut bytes) = (Vec::new(), 0);
         while from <= text.len() {
             let Some(captures) = self.find(text, from, sticky, budget)? else { break };
             let whole = captures.first().cloned().flatten().unwrap_or(from..from);
             from = if whole.is_empty() { self.advance_index(text, whole.end) } else { whole.end };
-            // All matches are held in memory until the last one is found.
+            // All matches are held in memory until the last one is found. The texts of their groups follow.
             budget.charge(8 * captures.len() as u64)?;
+            bytes += MATCH_BYTES + captures.iter().flatten().map(|range| CAPTURE_BYTES + range.len()).sum::<usize>();
+            budget.check_room(bytes)?;
             all.push(captures);
         }
         Ok(all)
@@ -278,6 +292,13 @@ impl CompiledRegExp {
         }
     }
 }
+
+/// Bytes of a match and of a part of it, before their texts.
+const MATCH_BYTES: usize = 64;
+const CAPTURE_BYTES: usize = 24;
+
+/// Bytes that a match outside the machine may use.
+const MATCH_ROOM: u64 = 64 << 20;
 
 /// Free steps per unit of the text: a simple pattern needs about as many to scan it.
 const STEPS_PER_UNIT: u64 = 8;
@@ -311,7 +332,7 @@ impl TextRegExp {
         let text = Str::new(text);
         let free = STEPS_PER_UNIT * text.len() as u64;
         let granted = steps.saturating_add(free);
-        let mut budget = MatchBudget { steps: granted, granted };
+        let mut budget = MatchBudget { steps: granted, granted, room: MATCH_ROOM };
         let found = self.0.find(&text, 0, false, &mut budget);
         *steps = steps.saturating_sub(budget.steps_taken().saturating_sub(free));
         Ok(found?.is_some())

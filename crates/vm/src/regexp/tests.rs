@@ -19,7 +19,7 @@ fn compile_with_regress(points: &[u32], flags: Flags) -> Result<regress::Regex, 
 }
 
 fn our_matches(pattern: &CompiledRegExp, text: &Str) -> Vec<CaptureRanges> {
-    pattern.find_all(text, 0, false, &mut MatchBudget::for_text(1 << 24, text)).unwrap()
+    pattern.find_all(text, 0, false, &mut MatchBudget::for_text(1 << 24, text, u64::MAX)).unwrap()
 }
 
 /// All matches that `regress` finds.
@@ -322,7 +322,7 @@ fn compile(pattern: &str) -> CompiledRegExp {
 
 /// The steps of a search for the first match.
 fn cost(pattern: &str, text: &str) -> u64 {
-    let mut budget = MatchBudget { steps: 1 << 32, granted: 1 << 32 };
+    let mut budget = MatchBudget { steps: 1 << 32, granted: 1 << 32, room: u64::MAX };
     compile(pattern).find(&Str::new(text), 0, false, &mut budget).unwrap();
     budget.steps_taken()
 }
@@ -372,7 +372,7 @@ fn backtracking_ends_at_the_limit() {
     ] {
         let unlimited = cost(pattern, &text);
         assert!((100_000..5_000_000).contains(&unlimited), "/{pattern}/: {unlimited} steps");
-        let mut budget = MatchBudget { steps: 10_000, granted: 10_000 };
+        let mut budget = MatchBudget { steps: 10_000, granted: 10_000, room: u64::MAX };
         let found = compile(pattern).find(&Str::new(&text), 0, false, &mut budget);
         assert!(matches!(found, Err(ExceededLimit::MatchSteps)), "/{pattern}/: {found:?}");
         assert_eq!(budget.steps_taken(), 10_000);
@@ -399,7 +399,7 @@ fn a_match_fails_where_the_budget_lacks_a_step() {
     ] {
         let (text, compiled) = (Str::new(text), compile(pattern));
         let find = |steps: u64| {
-            let mut budget = MatchBudget { steps, granted: steps };
+            let mut budget = MatchBudget { steps, granted: steps, room: u64::MAX };
             (compiled.find(&text, 0, false, &mut budget), budget.steps_taken())
         };
         let (found, cost) = find(1 << 20);
@@ -414,7 +414,7 @@ fn a_match_fails_where_the_budget_lacks_a_step() {
 #[test]
 fn backtracking_trail_limit_ends_the_match() {
     let text = Str::new(&"ab".repeat(3_000_000));
-    let found = compile("(?:a|b)*").find(&text, 0, false, &mut MatchBudget::for_text(1 << 20, &text));
+    let found = compile("(?:a|b)*").find(&text, 0, false, &mut MatchBudget::for_text(1 << 20, &text, u64::MAX));
     assert!(matches!(found, Err(ExceededLimit::MatchSteps)));
 }
 
@@ -422,7 +422,7 @@ fn backtracking_trail_limit_ends_the_match() {
 fn a_long_text_is_matched_within_the_budget() {
     let text = Str::new(&("word, ".repeat(50_000) + "\"" + &"y".repeat(500) + "\""));
     for pattern in ["\\w+", "(\\w+), ", "\"(?:[^\"\\\\]|\\\\.)*\"", "[^,]*", "\\s+$", "^.*$", "x"] {
-        let found = compile(pattern).find_all(&text, 0, false, &mut MatchBudget::for_text(1 << 20, &text));
+        let found = compile(pattern).find_all(&text, 0, false, &mut MatchBudget::for_text(1 << 20, &text, u64::MAX));
         assert!(found.is_ok(), "{pattern}");
     }
 }
@@ -430,7 +430,7 @@ fn a_long_text_is_matched_within_the_budget() {
 #[test]
 fn all_matches_share_a_budget_and_cost_eight_steps_a_group() {
     let cost = |pattern: &str, text: &str| {
-        let mut budget = MatchBudget { steps: 1 << 32, granted: 1 << 32 };
+        let mut budget = MatchBudget { steps: 1 << 32, granted: 1 << 32, room: u64::MAX };
         compile(pattern).find_all(&Str::new(text), 0, false, &mut budget).unwrap();
         budget.steps_taken()
     };
@@ -440,7 +440,7 @@ fn all_matches_share_a_budget_and_cost_eight_steps_a_group() {
     assert_eq!(cost("[a]", &text) - cost("[a]", ""), 100 * (5 + 8));
     assert_eq!(cost("([a])", &text) - cost("([a])", ""), 100 * (7 + 16));
     let text = Str::new("0123456789");
-    assert_eq!(MatchBudget::for_text(100, &text).steps, 100 + 16 * 10);
+    assert_eq!(MatchBudget::for_text(100, &text, 0).steps, 100 + 16 * 10);
 }
 
 #[test]
