@@ -33,10 +33,6 @@ const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
 /// The operation that commits a command of another one, too.
 const COMMIT: &str = "documents.commit";
 
-/// The beginnings of the last words of operations that end or remove what exists.
-const DESTRUCTIVE: [&str; 9] =
-    ["cancel", "cleanup", "commit", "delete", "drop", "erase", "purge", "remove", "terminate"];
-
 /// Operations that a search shows, by default and at most.
 const SEARCH_LIMIT: usize = 5;
 const MOST_FOUND: usize = 20;
@@ -372,13 +368,9 @@ pub fn title(name: &str) -> String {
 pub fn annotations(kind: OperationKind, operation: &str, is_idempotent: bool) -> ToolAnnotations {
     let is_query = kind == OperationKind::Query;
     let verb = operation.split('.').next_back().unwrap_or_default();
-    let mut hints = ToolAnnotations::new().read_only(is_query).idempotent(is_query || is_idempotent).open_world(false);
-    // Of others it is not known: they may overwrite.
-    hints.destructive_hint = match DESTRUCTIVE.iter().any(|beginning| verb.starts_with(beginning)) {
-        true if !is_query => Some(true),
-        _ => (is_query || ADDING.contains(&verb)).then_some(false),
-    };
-    hints
+    let hints = ToolAnnotations::new().read_only(is_query).idempotent(is_query || is_idempotent).open_world(false);
+    // All others may overwrite.
+    hints.destructive(!is_query && !ADDING.contains(&verb))
 }
 
 /// The documentation of a tool, and the schema of its arguments.
@@ -416,7 +408,7 @@ mod tests {
             annotations(signature.kind, name, false).destructive_hint
         };
         for name in ["due.run", "cvm.wake", "cvm.fail", "cvm.retry"] {
-            assert_eq!(hint(name), None, "{name}");
+            assert_eq!(hint(name), Some(true), "{name}");
         }
         for name in ["cvm.start", "cvm.load", "cvm.answer", "cvm.claim", "cvm.show"] {
             assert_eq!(hint(name), Some(false), "{name}");
