@@ -9,11 +9,13 @@
 //! | `resources.rs` | executions, their output and their open calls as resources, and the language |
 //! | `leniency.rs` | arguments as models write them |
 //! | `turn.rs` | what an execution asks after it has run, and waiting for it |
+//! | `files.rs` | files that operations read by name |
 //! | `changes.rs` | notifications of changed executions and new calls, from the change feed |
 
 mod changes;
 pub mod code;
 mod common;
+mod files;
 mod leniency;
 mod plain;
 mod resources;

@@ -2,6 +2,8 @@
 //! or `--domain` each one. The name of such a tool is that of its operation, with `_` in place of points, which clients
 //! do not accept.
 
+use std::path::PathBuf;
+
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
@@ -17,6 +19,7 @@ use serde_json::{Value as Json, json};
 
 use super::code::types::{score, split_words as words_of};
 use super::common::{COMMON_TOOLS, CommonTool, QUESTIONS, own_tools};
+use super::files::ReadableFiles;
 use super::plain::plain_schema;
 use super::turn::{turn, turn_after, wait_for};
 use super::{leniency, read};
@@ -79,6 +82,8 @@ pub struct ToolList {
     /// Those that are left to people, with the command lines for these.
     withheld: Vec<(&'static Signature, String)>,
     allows_approvals: bool,
+    /// The folders whose files operations may read by name.
+    pub allow_read: Vec<PathBuf>,
     read_only: bool,
     /// Whether each operation is a tool.
     lists_all: bool,
@@ -89,6 +94,7 @@ pub struct ToolList {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WaitArguments {
     id: String,
+    files: ReadableFiles,
     wait_ms: Option<u64>,
 }
 
@@ -111,7 +117,7 @@ struct CallArguments {
 
 impl ToolList {
     pub fn new(session: &Session, options: ToolOptions) -> Result<Self, CliError> {
-        let ToolOptions { read_only, all, domains, allows_approvals } = options;
+        let ToolOptions { read_only, all, domains, allows_approvals, allow_read } = options;
         let engine = &session.engine;
         let mut known: Vec<&str> = engine.signatures().map(domain).collect();
         known.sort_unstable();
@@ -132,7 +138,8 @@ impl ToolList {
             (signature, session.command_line(&format!("{command} EXECUTION --call CALL --by NAME")))
         });
         let lists_all = all || !domains.is_empty();
-        Ok(Self { served, withheld: withheld.collect(), allows_approvals, read_only, lists_all })
+        let files = ReadableFiles::open(allow_read)?;
+        Ok(Self { served, withheld: withheld.collect(), allows_approvals, read_only, lists_all, files })
     }
 
     /// Whether executions can be read.
@@ -142,13 +149,13 @@ impl ToolList {
 
     pub fn list(&self) -> Vec<Tool> {
         if self.lists_all {
-            return self.served.iter().filter_map(|signature| tool(signature)).collect();
+            return self.served.iter().filter_map(|signature| tool(signature, &self.files)).collect();
         }
         let mut own = own_tools();
         for tool in own.iter_mut().filter(|tool| tool.name == "call" && self.read_only) {
             tool.annotations = Some(annotations(OperationKind::Query, "", true));
         }
-        self.common_tools().filter_map(|(common, signature)| common.tool(signature)).chain(own).collect()
+        self.common_tools().filter_map(|(common, signature)| common.tool(signature, &self.files)).chain(own).collect()
     }
 
     fn common_tools(&self) -> impl Iterator<Item = (&'static CommonTool, &'static Signature)> {
@@ -265,7 +272,8 @@ impl ToolList {
             );
             return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
-        if let Some((_, schema)) = describe(signature) {
+        if let Some((_, mut schema)) = describe(signature) {
+            self.files.declare(signature.name, &mut schema);
             leniency::read_arguments(arguments, ValueSchema::new(&schema));
         }
         if signature.name == Retry::NAME && arguments.contains_key("policy") && !self.allows_approvals {
@@ -300,6 +308,7 @@ impl ToolList {
         error
     }
 
+        self.files.read(signature.name, arguments)?;
     /// Waits until an execution goes on only with the client.
     async fn wait(
         &self,
@@ -318,7 +327,7 @@ impl ToolList {
     /// The operations that fit words best.
     fn search(&self, SearchArguments { query, limit }: &SearchArguments) -> Json {
         let words: Vec<String> = words_of(query).collect();
-        let described = self.served.iter().filter_map(|signature| Some((*signature, tool(signature)?)));
+        let described = self.served.iter().filter_map(|signature| Some((*signature, tool(signature, &self.files)?)));
         let mut found: Vec<(usize, &Signature, Tool)> =
             described.map(|(signature, tool)| (score(signature.name, &tool, &words), signature, tool)).collect();
         found.retain(|(score, ..)| *score > 0 || words.is_empty());
@@ -387,8 +396,9 @@ pub fn describe(signature: &Signature) -> Option<(&'static str, Json)> {
     Some((description.documentation, parameters))
 }
 
-fn tool(signature: &Signature) -> Option<Tool> {
-    let (documentation, schema) = describe(signature)?;
+fn tool(signature: &Signature, files: &ReadableFiles) -> Option<Tool> {
+    let (documentation, mut schema) = describe(signature)?;
+    files.declare(signature.name, &mut schema);
     let annotations = annotations(signature.kind, signature.name, false);
     let tool = Tool::new(tool_name(signature), paragraphs(documentation), plain_schema(&schema));
     Some(tool.with_title(title(signature.name)).with_annotations(annotations))
@@ -420,7 +430,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_a_tool_with_a_name_of_its_own() {
-        let tools: Vec<Tool> = signatures().filter_map(tool).collect();
+        let tools: Vec<Tool> = signatures().filter_map(|one| tool(one, &ReadableFiles::default())).collect();
         assert_eq!(tools.len(), signatures().count());
         let names: HashSet<&str> = tools.iter().map(|tool| &*tool.name).collect();
         assert_eq!(names.len(), tools.len());
