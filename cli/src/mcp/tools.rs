@@ -9,7 +9,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use runstate::Cvm;
 use runstate::decision::OperationName as _;
-use runstate::domain::cvm::{Approve, Reject, Retry, Status, WaitsFor};
+use runstate::domain::cvm::{Approve, ExecutionStatus, Reject, Retry};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::lease::shorten_message;
@@ -21,7 +21,8 @@ use super::code::types::{score, split_words as words_of};
 use super::common::{COMMON_TOOLS, CommonTool, QUESTIONS, own_tools};
 use super::files::ReadableFiles;
 use super::plain::plain_schema;
-use super::turn::{turn, turn_after, wait_for};
+use super::tasks::refusal;
+use super::turn::{is_reached, turn, turn_after, wait_for};
 use super::{leniency, read};
 use crate::error::{CliError, usage};
 use crate::operations::arguments::{paragraphs, sentence};
@@ -29,6 +30,12 @@ use crate::operations::schema::{ValueSchema, split_words};
 use crate::operations::times::declare_as_text;
 use crate::operations::{self, rename_operations, takes_command_id};
 use crate::session::Session;
+
+/// The tool that waits for an execution.
+const WAIT: &str = "wait";
+
+/// The tools that return a turn, so that their calls can be tasks.
+const TASK_TOOLS: [&str; 4] = ["start", "answer", "retry", WAIT];
 
 /// The operations by which people decide on calls of programs. The client that runs the programs must not.
 const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
@@ -75,6 +82,8 @@ pub struct ToolOptions {
     pub domains: Vec<String>,
     /// Whether [`APPROVALS`] are too.
     pub allows_approvals: bool,
+    /// The folders whose files operations may read by name.
+    pub allow_read: Vec<PathBuf>,
 }
 
 pub struct ToolList {
@@ -82,11 +91,10 @@ pub struct ToolList {
     /// Those that are left to people, with the command lines for these.
     withheld: Vec<(&'static Signature, String)>,
     allows_approvals: bool,
-    /// The folders whose files operations may read by name.
-    pub allow_read: Vec<PathBuf>,
     read_only: bool,
     /// Whether each operation is a tool.
     lists_all: bool,
+    files: ReadableFiles,
 }
 
 /// The arguments of `wait`.
@@ -94,7 +102,6 @@ pub struct ToolList {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WaitArguments {
     id: String,
-    files: ReadableFiles,
     wait_ms: Option<u64>,
 }
 
@@ -201,13 +208,12 @@ impl ToolList {
                 result => result,
             }));
         }
-        let Some(tool) = own_tools().into_iter().find(|tool| tool.name == name) else {
+        if !read_own_arguments(name, &mut arguments) {
             return Err(self.unknown_tool(name));
-        };
-        leniency::read_arguments(&mut arguments, ValueSchema::new(&json!(tool.input_schema)));
+        }
         let arguments = Json::Object(arguments);
         Ok(structured(match name {
-            "wait" => self.wait(engine, read(arguments)?, context).await.map_err(|error| self.renamed(error)),
+            WAIT => self.wait(engine, read(arguments)?, context).await.map_err(|error| self.renamed(error)),
             "search" => Ok(self.search(&read(arguments)?)),
             _ => {
                 let CallArguments { operation, parameters } = read(arguments)?;
@@ -217,6 +223,32 @@ impl ToolList {
                 }
             }
         }))
+    }
+
+    /// The tools whose calls can be tasks.
+    pub fn task_tools(&self) -> &'static [&'static str] {
+        if self.lists_all || self.read_only { &[] } else { &TASK_TOOLS }
+    }
+
+    /// Calls one of the task tools up to the end of the first slice of its execution.
+    pub async fn begin(
+        &self,
+        engine: &Engine,
+        name: &str,
+        mut arguments: JsonObject,
+    ) -> Result<ExecutionStatus, ErrorData> {
+        let refused = |error| refusal(self.renamed(error));
+        if name == WAIT {
+            read_own_arguments(name, &mut arguments);
+            let WaitArguments { id, .. } = read(Json::Object(arguments))?;
+            return Cvm::new(engine).status(&id).await.map(|details| details.execution).map_err(refused);
+        }
+        let Some((_, signature)) = self.common_tools().find(|(common, _)| common.is_turn && common.name == name) else {
+            return Err(self.unknown_tool(name));
+        };
+        self.prepare(signature, name, &mut arguments).map_err(refused)?;
+        let result = operations::call_part(engine, signature.name, arguments).await.map_err(refused)?;
+        serde_json::from_value(result).map_err(|error| refusal(Error::internal(error.to_string())))
     }
 
     /// The operation of this name, also as a tool has it.
@@ -276,6 +308,7 @@ impl ToolList {
             self.files.declare(signature.name, &mut schema);
             leniency::read_arguments(arguments, ValueSchema::new(&schema));
         }
+        self.files.read(signature.name, arguments)?;
         if signature.name == Retry::NAME && arguments.contains_key("policy") && !self.allows_approvals {
             // A retry under another policy would open calls that a person has not approved.
             let message =
@@ -308,7 +341,6 @@ impl ToolList {
         error
     }
 
-        self.files.read(signature.name, arguments)?;
     /// Waits until an execution goes on only with the client.
     async fn wait(
         &self,
@@ -316,11 +348,7 @@ impl ToolList {
         WaitArguments { id, wait_ms }: WaitArguments,
         context: &RequestContext<RoleServer>,
     ) -> Result<Json, Error> {
-        wait_for(&Cvm::new(engine), &id, wait_ms, context, |progress| {
-            let asks = progress.calls.iter().any(|call| call.waits_for == Some(WaitsFor::Person));
-            asks || progress.status.has_ended() || progress.status == Status::Paused
-        })
-        .await?;
+        wait_for(&Cvm::new(engine), &id, wait_ms, context, is_reached).await?;
         turn(engine, &id).await
     }
 
@@ -346,6 +374,15 @@ impl ToolList {
         }
         json!({ "more": found.len() - shown.len(), "operations": shown })
     }
+}
+
+/// Reads the arguments of a tool that is not an operation. Returns whether it is one.
+fn read_own_arguments(name: &str, arguments: &mut JsonObject) -> bool {
+    let tool = own_tools().into_iter().find(|tool| tool.name == name);
+    if let Some(tool) = &tool {
+        leniency::read_arguments(arguments, ValueSchema::new(&json!(tool.input_schema)));
+    }
+    tool.is_some()
 }
 
 /// The structure of a result is an object.
