@@ -26,8 +26,8 @@ pub enum XtaskCommand {
         #[arg(long, conflicts_with_all = ["full", "filter"])]
         quick: bool,
         /// Part of the name of a test, or with nextest of a test file. Also `chromium` (conformance in it), `package` (the npm package in
-        /// projects of every kind), `browser` (pages in Chromium), `extension` (the example in VS Code) or `mutations` (bugs planted in the code
-        /// one after the other, each of which a test must detect: hours).
+        /// projects of every kind), `browser` (pages in Chromium), `extension` (the example in VS Code), `mcp-clients` (the official clients
+        /// of the Model Context Protocol) or `mutations` (bugs planted in the code one after the other, each of which a test must detect: hours).
         filter: Option<String>,
     },
     /// Checks format, spelling, generated files, lints of all targets with all features, each native feature alone, dependency trees, licenses.

@@ -40,6 +40,8 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
             "tools: npm packages",
         ]),
         ScheduledStep::new("tests", |step| suite.run(TestSelection::All, step)).after(&[TESTS, PACKAGE]),
+        ScheduledStep::new("MCP clients", move |step| package::test_mcp_clients(workspace, length, step))
+            .after(&[TESTS, "tools: npm packages"]),
         ScheduledStep::new("demo page", |step| package::build_demo_page(test_packed, step)).after(&[PACKAGE]),
         ScheduledStep::new("demo page: tests", package::test_demo_page).after(&["demo page"]),
         ScheduledStep::new("browser tests", move |step| package::test_in_browser(workspace, length, step))
@@ -160,6 +162,11 @@ pub fn run_filtered(
     match filter {
         "chromium" => report.step(filter, |step| package::test_indexeddb_pages(workspace, step)),
         "package" => report.step("package tests", |step| package::test_in_projects(&packed, length, step)),
+        "mcp-clients" => {
+            let suite = Suite::new(workspace, length, false)?;
+            report.step(TESTS, |step| suite.build(TestSelection::All, step));
+            report.step("MCP clients", |step| package::test_mcp_clients(workspace, length, step));
+        }
         "browser" => {
             report.step("demo page", |step| package::build_demo_page(&packed, step));
             report.step("browser tests", |step| package::test_in_browser(workspace, length, step));

@@ -158,6 +158,18 @@ pub fn test_in_projects(packed: &PathBuf, length: Length, step: &mut StepContext
     run_node_tests(Path::new("tests/package"), &[(PACKED_PACKAGE_ENV, packed)], length, step)
 }
 
+/// Tests `runstate mcp` with the official clients: in the full form also with the Python client.
+pub fn test_mcp_clients(workspace: &Workspace, length: Length, step: &mut StepContext) -> Result<(), XtaskError> {
+    install_npm_packages("tests/mcp", step)?;
+    let binary = workspace.target().join("debug/runstate");
+    let python = match length {
+        Length::Short => PathBuf::new(),
+        Length::Full => tools::python_mcp(step)?,
+    };
+    let environment = [("RUNSTATE_BINARY", &binary), ("RUNSTATE_PYTHONPATH", &python)];
+    run_node_tests(Path::new("tests/mcp"), &environment, length, step)
+}
+
 /// Tests the packed package and the demo page in a real browser.
 pub fn test_in_browser(workspace: &Workspace, length: Length, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
@@ -231,7 +243,8 @@ fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
 }
 
 /// The folders, in order of dependency.
-const NPM_FOLDERS: [&str; 5] = ["pkg", "www", "tests/browser", "tests/package", "examples/vscode-extension"];
+const NPM_FOLDERS: [&str; 6] =
+    ["pkg", "www", "tests/browser", "tests/mcp", "tests/package", "examples/vscode-extension"];
 
 /// Installs the packages of all folders. A folder whose packages cannot be installed does not prevent the others.
 pub fn install_all_npm_packages(step: &mut StepContext) -> Result<(), XtaskError> {

@@ -127,6 +127,25 @@ pub fn node(step: &mut StepContext) -> Result<(), XtaskError> {
     ensure_debian_program("npm", "npm", step)
 }
 
+/// The official Python client of the Model Context Protocol.
+const PYTHON_MCP: &str = "mcp==2.3.0";
+
+/// Installs the Python client with its dependencies, and returns its folder for PYTHONPATH.
+pub fn python_mcp(step: &mut StepContext) -> Result<PathBuf, XtaskError> {
+    let name = PYTHON_MCP.replace("==", "-");
+    // Written last, so an interrupted installation has none.
+    let mark = |folder: &Path| folder.join(".installed");
+    if let Some(folder) = folders().into_iter().map(|kept| kept.join(&name)).find(|folder| mark(folder).is_file()) {
+        return Ok(folder);
+    }
+    let folder = writable_folder()?.join(&name);
+    let call = ProgramCall::new("python3").words("-m pip install --quiet --disable-pip-version-check --upgrade");
+    let call = call.arg("--target").arg(&folder).arg(PYTHON_MCP);
+    call.run(step).map_err(XtaskError::missing("the Python client"))?;
+    fs::write(mark(&folder), "").map_err(XtaskError::file(&folder))?;
+    Ok(folder)
+}
+
 /// Installs a real browser, and the driver with which tests control it.
 pub fn chromium(step: &mut StepContext) -> Result<(), XtaskError> {
     ensure_debian_program(CHROMIUM, "chromium", step)?;

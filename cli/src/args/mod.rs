@@ -5,6 +5,7 @@ mod artifacts;
 mod options;
 mod queries;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use app_executions::{AppsCommand, ExecutionCommand};
@@ -429,6 +430,7 @@ Examples:
   runstate mcp --domain cvm                  each operation of programs as a tool
   runstate mcp --all                         each operation as a tool: more than 200
   runstate mcp --allow-approvals             for the client of a person who approves calls
+  runstate mcp --allow-read programs         `load` takes the `path` of a source below this folder
   runstate mcp --code --server 'github=npx -y @modelcontextprotocol/server-github'
   runstate mcp --code --config servers.json --approve 'pay.*'")]
     Mcp {
@@ -444,6 +446,9 @@ Examples:
         /// Serve the approval and the rejection of calls too
         #[arg(long)]
         allow_approvals: bool,
+        /// Let `load` and `start` read sources and inputs below DIR by name (repeatable)
+        #[arg(long, value_name = "DIR", conflicts_with = "code")]
+        allow_read: Vec<PathBuf>,
         #[command(flatten)]
         code: CodeArgs,
         #[command(flatten)]

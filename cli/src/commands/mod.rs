@@ -190,11 +190,20 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         CliCommand::Verify { artifacts } => verify::verify_store(&global, artifacts, out).await,
         CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,
         CliCommand::Compact => verify::compact_store(&global, out).await,
-        CliCommand::Mcp { read_only, domain: domains, all, allow_approvals: allows_approvals, code, running } => {
+        CliCommand::Mcp {
+            read_only,
+            domain: domains,
+            all,
+            allow_approvals: allows_approvals,
+            allow_read,
+            code,
+            running,
+        } => {
+            let options = mcp::ToolOptions { read_only, all, domains, allows_approvals, allow_read };
             let session = Session::open(&global, MissingStore::Create, settings(Some(&running))?, out).await?;
             let served = match code.code {
                 true => mcp::code::serve(&session, &code).await,
-                false => mcp::serve(&session, mcp::ToolOptions { read_only, all, domains, allows_approvals }).await,
+                false => mcp::serve(&session, options).await,
             };
             session.finish(served).await
         }

@@ -7,6 +7,7 @@ use runstate::domain::cvm::Retry;
 use runstate::operation::Signature;
 use serde_json::Value as Json;
 
+use super::files::ReadableFiles;
 use super::plain::plain_schema;
 use super::tools::{annotations, describe, title};
 use crate::operations::arguments::paragraphs;
@@ -54,11 +55,13 @@ pub const COMMON_TOOLS: [CommonTool; 9] = [
 pub const QUESTIONS: &str = "questions";
 
 impl CommonTool {
-    pub fn tool(&self, signature: &Signature) -> Option<Tool> {
-        let (documentation, schema) = describe(signature)?;
+    pub fn tool(&self, signature: &Signature, files: &ReadableFiles) -> Option<Tool> {
+        let (documentation, mut schema) = describe(signature)?;
+        files.declare(signature.name, &mut schema);
         let mut schema = plain_schema(&schema);
         if let Some(Json::Object(members)) = schema.get_mut("properties") {
-            members.retain(|name, _| self.parameters.contains(&name.as_str()));
+            let of_files: Vec<&str> = files.parameters(signature.name).collect();
+            members.retain(|name, _| self.parameters.contains(&name.as_str()) || of_files.contains(&name.as_str()));
         }
         let first = paragraphs(documentation);
         let mut text = if self.text.is_empty() { first.split("\n\n").next()?.to_owned() } else { self.text.to_owned() };
@@ -83,7 +86,7 @@ mod tests {
     fn the_common_tools_show_parameters_of_their_operations() {
         for common in COMMON_TOOLS {
             let signature = signatures().find(|signature| signature.name == common.operation).unwrap();
-            let schema = common.tool(signature).unwrap().input_schema;
+            let schema = common.tool(signature, &ReadableFiles::default()).unwrap().input_schema;
             let shown = schema["properties"].as_object().unwrap();
             assert_eq!(shown.len(), common.parameters.len(), "{}", common.name);
             let required = schema.get("required").and_then(Json::as_array).cloned().unwrap_or_default();

@@ -9,14 +9,22 @@
 //! | `resources.rs` | executions, their output and their open calls as resources, and the language |
 //! | `leniency.rs` | arguments as models write them |
 //! | `turn.rs` | what an execution asks after it has run, and waiting for it |
+//! | `files.rs` | files that operations read by name |
+//! | `people.rs` | approvals and questions as forms of the client |
+//! | `computation.rs` | computations that go on beside the requests |
+//! | `tasks/` | executions as tasks of the protocol |
 //! | `changes.rs` | notifications of changed executions and new calls, from the change feed |
 
 mod changes;
 pub mod code;
 mod common;
+mod computation;
+mod files;
 mod leniency;
+mod people;
 mod plain;
 mod resources;
+mod tasks;
 mod tools;
 mod transport;
 mod turn;
@@ -26,20 +34,26 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
-    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, Prompt, PromptMessage, ReadResourceRequestParams, ReadResourceResponse, Role,
-    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CustomRequest, CustomResult,
+    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    Prompt, PromptMessage, ReadResourceRequestParams, ReadResourceResponse, Role, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
-use runstate::engine::{Engine, Error};
+use runstate::Cvm;
+use runstate::domain::cvm::{ExecutionProgress, ExecutionStatus, Status};
+use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::time::Millis;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use self::changes::Listener;
+use self::computation::Computations;
+use self::people::Forms;
+use self::tasks::{TaskSource, extension};
 use self::transport::StdioTransport;
 use crate::error::CliError;
 use crate::exit::CliExit;
@@ -59,8 +73,10 @@ const LANGUAGE_PROMPT: &str = "language";
 
 #[derive(Clone)]
 struct McpServer {
-    engine: Engine,
+    cvm: Cvm,
     tools: Arc<ToolList>,
+    computations: Computations,
+    forms: Forms,
     /// The resources whose changes the client wants to know.
     subscribed: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -69,17 +85,32 @@ struct McpServer {
 pub async fn serve(session: &Session, options: ToolOptions) -> Result<CliExit, CliError> {
     let read_only = options.read_only;
     let tools = Arc::new(ToolList::new(session, options)?);
-    let server = McpServer { engine: session.engine.clone(), tools, subscribed: Arc::default() };
-    serve_client(server, session, !read_only).await
+    let (task_tools, computations) = (tools.task_tools(), Computations::new(session));
+    let server = McpServer {
+        cvm: session.cvm.clone(),
+        tools,
+        computations: computations.clone(),
+        forms: Forms::new(session),
+        subscribed: Arc::default(),
+    };
+    let served = serve_client(server, session, task_tools, !read_only).await;
+    computations.stop();
+    served
 }
 
-/// Serves one client, until it leaves or a signal ends this process. `runs_due`: timers and deadlines pass meanwhile.
-async fn serve_client(server: impl ServerHandler, session: &Session, runs_due: bool) -> Result<CliExit, CliError> {
+/// Serves one client, until it leaves or a signal ends this process. `task_tools`: the tools whose calls can be tasks.
+/// `runs_due`: timers and deadlines pass meanwhile.
+async fn serve_client(
+    server: impl ServerHandler,
+    session: &Session,
+    task_tools: &'static [&'static str],
+    runs_due: bool,
+) -> Result<CliExit, CliError> {
     let failed =
         |error: String| CliError::from(Error::new(ErrorCode::IO, format!("the client cannot be served: {error}")));
     let mut ended = pin!(wait_for_signal());
     let started = tokio::select! {
-        started = server.serve(StdioTransport::open()) => started,
+        started = server.serve(StdioTransport::open(task_tools)) => started,
         () = &mut ended => return Ok(CliExit::Done),
     };
     let running = match started {
@@ -138,17 +169,63 @@ impl McpServer {
     }
 }
 
+impl TaskSource for McpServer {
+    const READER: &'static str = "wait";
+
+    fn tools(&self) -> &'static [&'static str] {
+        self.tools.task_tools()
+    }
+
+    fn cvm(&self) -> &Cvm {
+        &self.cvm
+    }
+
+    fn forms(&self) -> &Forms {
+        &self.forms
+    }
+
+    fn has_program(&self, _: &str) -> bool {
+        true
+    }
+
+    /// The model answers the questions.
+    fn is_left_to_client(&self, progress: &ExecutionProgress) -> bool {
+        turn::is_reached(progress)
+    }
+
+    async fn begin(&self, request: CallToolRequestParams) -> Result<String, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let ExecutionStatus { id, status, .. } = self.tools.begin(self.cvm.engine(), &request.name, arguments).await?;
+        if status == Status::Running {
+            self.computations.start(&id);
+        }
+        Ok(id)
+    }
+
+    /// A computation that another process has left is due work, which this process does.
+    async fn resume(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn outcome(&self, id: &str) -> Result<CallToolResult, Error> {
+        turn::turn(self.cvm.engine(), id).await.map(CallToolResult::structured)
+    }
+}
+
 #[allow(deprecated, reason = "clients of protocol versions before 2026-07-28 subscribe to one resource at a time")]
 impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools();
-        let capabilities = match self.tools.has_executions() {
+        let mut capabilities = match self.tools.has_executions() {
             true => {
                 let capabilities = capabilities.enable_prompts().enable_resources();
                 capabilities.enable_resources_subscribe().enable_resources_list_changed().build()
             }
             false => capabilities.build(),
         };
+        if !TaskSource::tools(self).is_empty() {
+            capabilities.extensions = ServerCapabilities::builder().enable_tasks().build().extensions;
+        }
         let mut info = ServerConfig::new(capabilities).with_instructions(INSTRUCTIONS);
         info.server_info = Implementation::new(binary_name(), env!("CARGO_PKG_VERSION"));
         info
@@ -167,8 +244,39 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if extension::is_eligible(self, &request.name, &context) {
+            return extension::call(self, request).await;
+        }
         let arguments = request.arguments.unwrap_or_default();
-        self.tools.call(&self.engine, &request.name, arguments, &context).await.map(Into::into)
+        self.tools.call(self.cvm.engine(), &request.name, arguments, &context).await.map(Into::into)
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        tasks::handle(self, request, &context).await
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        extension::get(self, &request.task_id, &context).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        extension::update(self, &request.task_id, request.input_responses, &context).await
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        extension::cancel(self, &request.task_id).await
     }
 
     async fn list_prompts(
@@ -198,7 +306,7 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         self.check_resources()?;
-        resources::list(&self.engine, request.and_then(|request| request.cursor)).await
+        resources::list(self.cvm.engine(), request.and_then(|request| request.cursor)).await
     }
 
     async fn list_resource_templates(
@@ -216,7 +324,7 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         self.check_resources()?;
-        resources::read(&self.engine, &request.uri).await.map(Into::into)
+        resources::read(self.cvm.engine(), &request.uri).await.map(Into::into)
     }
 
     async fn subscribe(&self, request: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
@@ -237,7 +345,7 @@ impl ServerHandler for McpServer {
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         if self.tools.has_executions() {
             let listener = Listener::Session { peer: context.peer, subscribed: self.subscribed.clone() };
-            tokio::spawn(changes::watch(self.engine.clone(), listener));
+            tokio::spawn(changes::watch(self.cvm.engine().clone(), listener));
         }
     }
 
@@ -250,7 +358,7 @@ impl ServerHandler for McpServer {
         let listener = Listener::Subscription(context.sink().clone());
         tokio::select! {
             () = context.cancelled() => {}
-            () = changes::watch(self.engine.clone(), listener) => {}
+            () = changes::watch(self.cvm.engine().clone(), listener) => {}
         }
         Ok(())
     }

@@ -2,12 +2,14 @@
 //! or `--domain` each one. The name of such a tool is that of its operation, with `_` in place of points, which clients
 //! do not accept.
 
+use std::path::PathBuf;
+
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use runstate::Cvm;
 use runstate::decision::OperationName as _;
-use runstate::domain::cvm::{Approve, Reject, Retry, Status, WaitsFor};
+use runstate::domain::cvm::{Approve, ExecutionStatus, Reject, Retry};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::lease::shorten_message;
@@ -17,8 +19,10 @@ use serde_json::{Value as Json, json};
 
 use super::code::types::{score, split_words as words_of};
 use super::common::{COMMON_TOOLS, CommonTool, QUESTIONS, own_tools};
+use super::files::ReadableFiles;
 use super::plain::plain_schema;
-use super::turn::{turn, turn_after, wait_for};
+use super::tasks::refusal;
+use super::turn::{is_reached, turn, turn_after, wait_for};
 use super::{leniency, read};
 use crate::error::{CliError, usage};
 use crate::operations::arguments::{paragraphs, sentence};
@@ -27,15 +31,17 @@ use crate::operations::times::declare_as_text;
 use crate::operations::{self, rename_operations, takes_command_id};
 use crate::session::Session;
 
+/// The tool that waits for an execution.
+const WAIT: &str = "wait";
+
+/// The tools that return a turn, so that their calls can be tasks.
+const TASK_TOOLS: [&str; 4] = ["start", "answer", "retry", WAIT];
+
 /// The operations by which people decide on calls of programs. The client that runs the programs must not.
 const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
 
 /// The operation that commits a command of another one, too.
 const COMMIT: &str = "documents.commit";
-
-/// The beginnings of the last words of operations that end or remove what exists.
-const DESTRUCTIVE: [&str; 9] =
-    ["cancel", "cleanup", "commit", "delete", "drop", "erase", "purge", "remove", "terminate"];
 
 /// Operations that a search shows, by default and at most.
 const SEARCH_LIMIT: usize = 5;
@@ -76,6 +82,8 @@ pub struct ToolOptions {
     pub domains: Vec<String>,
     /// Whether [`APPROVALS`] are too.
     pub allows_approvals: bool,
+    /// The folders whose files operations may read by name.
+    pub allow_read: Vec<PathBuf>,
 }
 
 pub struct ToolList {
@@ -86,6 +94,7 @@ pub struct ToolList {
     read_only: bool,
     /// Whether each operation is a tool.
     lists_all: bool,
+    files: ReadableFiles,
 }
 
 /// The arguments of `wait`.
@@ -115,7 +124,7 @@ struct CallArguments {
 
 impl ToolList {
     pub fn new(session: &Session, options: ToolOptions) -> Result<Self, CliError> {
-        let ToolOptions { read_only, all, domains, allows_approvals } = options;
+        let ToolOptions { read_only, all, domains, allows_approvals, allow_read } = options;
         let engine = &session.engine;
         let mut known: Vec<&str> = engine.signatures().map(domain).collect();
         known.sort_unstable();
@@ -136,7 +145,8 @@ impl ToolList {
             (signature, session.command_line(&format!("{command} EXECUTION --call CALL --by NAME")))
         });
         let lists_all = all || !domains.is_empty();
-        Ok(Self { served, withheld: withheld.collect(), allows_approvals, read_only, lists_all })
+        let files = ReadableFiles::open(allow_read)?;
+        Ok(Self { served, withheld: withheld.collect(), allows_approvals, read_only, lists_all, files })
     }
 
     /// Whether executions can be read.
@@ -146,13 +156,13 @@ impl ToolList {
 
     pub fn list(&self) -> Vec<Tool> {
         if self.lists_all {
-            return self.served.iter().filter_map(|signature| tool(signature)).collect();
+            return self.served.iter().filter_map(|signature| tool(signature, &self.files)).collect();
         }
         let mut own = own_tools();
         for tool in own.iter_mut().filter(|tool| tool.name == "call" && self.read_only) {
             tool.annotations = Some(annotations(OperationKind::Query, "", true));
         }
-        self.common_tools().filter_map(|(common, signature)| common.tool(signature)).chain(own).collect()
+        self.common_tools().filter_map(|(common, signature)| common.tool(signature, &self.files)).chain(own).collect()
     }
 
     fn common_tools(&self) -> impl Iterator<Item = (&'static CommonTool, &'static Signature)> {
@@ -198,13 +208,12 @@ impl ToolList {
                 result => result,
             }));
         }
-        let Some(tool) = own_tools().into_iter().find(|tool| tool.name == name) else {
+        if !read_own_arguments(name, &mut arguments) {
             return Err(self.unknown_tool(name));
-        };
-        leniency::read_arguments(&mut arguments, ValueSchema::new(&json!(tool.input_schema)));
+        }
         let arguments = Json::Object(arguments);
         Ok(structured(match name {
-            "wait" => self.wait(engine, read(arguments)?, context).await.map_err(|error| self.renamed(error)),
+            WAIT => self.wait(engine, read(arguments)?, context).await.map_err(|error| self.renamed(error)),
             "search" => Ok(self.search(&read(arguments)?)),
             _ => {
                 let CallArguments { operation, parameters } = read(arguments)?;
@@ -214,6 +223,32 @@ impl ToolList {
                 }
             }
         }))
+    }
+
+    /// The tools whose calls can be tasks.
+    pub fn task_tools(&self) -> &'static [&'static str] {
+        if self.lists_all || self.read_only { &[] } else { &TASK_TOOLS }
+    }
+
+    /// Calls one of the task tools up to the end of the first slice of its execution.
+    pub async fn begin(
+        &self,
+        engine: &Engine,
+        name: &str,
+        mut arguments: JsonObject,
+    ) -> Result<ExecutionStatus, ErrorData> {
+        let refused = |error| refusal(self.renamed(error));
+        if name == WAIT {
+            read_own_arguments(name, &mut arguments);
+            let WaitArguments { id, .. } = read(Json::Object(arguments))?;
+            return Cvm::new(engine).status(&id).await.map(|details| details.execution).map_err(refused);
+        }
+        let Some((_, signature)) = self.common_tools().find(|(common, _)| common.is_turn && common.name == name) else {
+            return Err(self.unknown_tool(name));
+        };
+        self.prepare(signature, name, &mut arguments).map_err(refused)?;
+        let result = operations::call_part(engine, signature.name, arguments).await.map_err(refused)?;
+        serde_json::from_value(result).map_err(|error| refusal(Error::internal(error.to_string())))
     }
 
     /// The operation of this name, also as a tool has it.
@@ -269,9 +304,11 @@ impl ToolList {
             );
             return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
-        if let Some((_, schema)) = describe(signature) {
+        if let Some((_, mut schema)) = describe(signature) {
+            self.files.declare(signature.name, &mut schema);
             leniency::read_arguments(arguments, ValueSchema::new(&schema));
         }
+        self.files.read(signature.name, arguments)?;
         if signature.name == Retry::NAME && arguments.contains_key("policy") && !self.allows_approvals {
             // A retry under another policy would open calls that a person has not approved.
             let message =
@@ -311,18 +348,14 @@ impl ToolList {
         WaitArguments { id, wait_ms }: WaitArguments,
         context: &RequestContext<RoleServer>,
     ) -> Result<Json, Error> {
-        wait_for(&Cvm::new(engine), &id, wait_ms, context, |progress| {
-            let asks = progress.calls.iter().any(|call| call.waits_for == Some(WaitsFor::Person));
-            asks || progress.status.has_ended() || progress.status == Status::Paused
-        })
-        .await?;
+        wait_for(&Cvm::new(engine), &id, wait_ms, context, is_reached).await?;
         turn(engine, &id).await
     }
 
     /// The operations that fit words best.
     fn search(&self, SearchArguments { query, limit }: &SearchArguments) -> Json {
         let words: Vec<String> = words_of(query).collect();
-        let described = self.served.iter().filter_map(|signature| Some((*signature, tool(signature)?)));
+        let described = self.served.iter().filter_map(|signature| Some((*signature, tool(signature, &self.files)?)));
         let mut found: Vec<(usize, &Signature, Tool)> =
             described.map(|(signature, tool)| (score(signature.name, &tool, &words), signature, tool)).collect();
         found.retain(|(score, ..)| *score > 0 || words.is_empty());
@@ -341,6 +374,15 @@ impl ToolList {
         }
         json!({ "more": found.len() - shown.len(), "operations": shown })
     }
+}
+
+/// Reads the arguments of a tool that is not an operation. Returns whether it is one.
+fn read_own_arguments(name: &str, arguments: &mut JsonObject) -> bool {
+    let tool = own_tools().into_iter().find(|tool| tool.name == name);
+    if let Some(tool) = &tool {
+        leniency::read_arguments(arguments, ValueSchema::new(&json!(tool.input_schema)));
+    }
+    tool.is_some()
 }
 
 /// The structure of a result is an object.
@@ -372,13 +414,9 @@ pub fn title(name: &str) -> String {
 pub fn annotations(kind: OperationKind, operation: &str, is_idempotent: bool) -> ToolAnnotations {
     let is_query = kind == OperationKind::Query;
     let verb = operation.split('.').next_back().unwrap_or_default();
-    let mut hints = ToolAnnotations::new().read_only(is_query).idempotent(is_query || is_idempotent).open_world(false);
-    // Of others it is not known: they may overwrite.
-    hints.destructive_hint = match DESTRUCTIVE.iter().any(|beginning| verb.starts_with(beginning)) {
-        true if !is_query => Some(true),
-        _ => (is_query || ADDING.contains(&verb)).then_some(false),
-    };
-    hints
+    let hints = ToolAnnotations::new().read_only(is_query).idempotent(is_query || is_idempotent).open_world(false);
+    // All others may overwrite.
+    hints.destructive(!is_query && !ADDING.contains(&verb))
 }
 
 /// The documentation of a tool, and the schema of its arguments.
@@ -395,8 +433,9 @@ pub fn describe(signature: &Signature) -> Option<(&'static str, Json)> {
     Some((description.documentation, parameters))
 }
 
-fn tool(signature: &Signature) -> Option<Tool> {
-    let (documentation, schema) = describe(signature)?;
+fn tool(signature: &Signature, files: &ReadableFiles) -> Option<Tool> {
+    let (documentation, mut schema) = describe(signature)?;
+    files.declare(signature.name, &mut schema);
     let annotations = annotations(signature.kind, signature.name, false);
     let tool = Tool::new(tool_name(signature), paragraphs(documentation), plain_schema(&schema));
     Some(tool.with_title(title(signature.name)).with_annotations(annotations))
@@ -416,7 +455,7 @@ mod tests {
             annotations(signature.kind, name, false).destructive_hint
         };
         for name in ["due.run", "cvm.wake", "cvm.fail", "cvm.retry"] {
-            assert_eq!(hint(name), None, "{name}");
+            assert_eq!(hint(name), Some(true), "{name}");
         }
         for name in ["cvm.start", "cvm.load", "cvm.answer", "cvm.claim", "cvm.show"] {
             assert_eq!(hint(name), Some(false), "{name}");
@@ -428,7 +467,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_a_tool_with_a_name_of_its_own() {
-        let tools: Vec<Tool> = signatures().filter_map(tool).collect();
+        let tools: Vec<Tool> = signatures().filter_map(|one| tool(one, &ReadableFiles::default())).collect();
         assert_eq!(tools.len(), signatures().count());
         let names: HashSet<&str> = tools.iter().map(|tool| &*tool.name).collect();
         assert_eq!(names.len(), tools.len());

@@ -8,10 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequest, ClientJsonRpcMessage, DiscoverRequest, ErrorCode, GetPromptRequest, InitializeRequest,
-    ListPromptsRequest, ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest, PaginatedRequestParams,
-    PingRequest, ReadResourceRequest, RequestId, ServerJsonRpcMessage, SubscribeRequest, SubscriptionsListenRequest,
-    UnsubscribeRequest,
+    CallToolRequest, CancelTaskRequest, ClientJsonRpcMessage, DiscoverRequest, ErrorCode, GetPromptRequest,
+    GetTaskRequest, InitializeRequest, ListPromptsRequest, ListResourceTemplatesRequest, ListResourcesRequest,
+    ListToolsRequest, PaginatedRequestParams, PingRequest, ReadResourceRequest, RequestId, ServerJsonRpcMessage,
+    SubscribeRequest, SubscriptionsListenRequest, UnsubscribeRequest, UpdateTaskRequest,
 };
 use rmcp::transport::Transport;
 use rmcp::{ErrorData, RoleServer};
@@ -23,6 +23,7 @@ use serde_json::{Value as Json, json};
 use tokio::io::{AsyncWriteExt, Stdout};
 use tokio::sync::{Mutex, mpsc};
 
+use super::tasks::{TaskParameters, TaskWire};
 use crate::input::{StdinLine, read_lines_in_thread, without_line_end};
 
 /// The longest line: the largest document, and as much again for the escapes in its texts and what is around it.
@@ -36,7 +37,7 @@ const QUOTED_CHARS: usize = 120;
 type ParamsCheck = fn(&Json) -> serde_json::Result<()>;
 
 /// The methods that are served, with the check and the form of their parameters.
-const METHODS: [(&str, ParamsCheck, &str); 13] = [
+static METHODS: [(&str, ParamsCheck, &str); 16] = [
     ("initialize", fits::<InitializeRequest>, "{ protocolVersion, capabilities, clientInfo }"),
     ("ping", fits::<PingRequest>, "{}"),
     ("server/discover", fits::<DiscoverRequest>, "{ _meta: object }"),
@@ -49,8 +50,21 @@ const METHODS: [(&str, ParamsCheck, &str); 13] = [
     ("resources/read", fits::<ReadResourceRequest>, "{ uri: string }"),
     ("resources/subscribe", fits::<SubscribeRequest>, "{ uri: string }"),
     ("resources/unsubscribe", fits::<UnsubscribeRequest>, "{ uri: string }"),
+    ("tasks/get", fits::<GetTaskRequest>, "{ taskId: string }"),
+    ("tasks/update", fits::<UpdateTaskRequest>, "{ taskId: string, inputResponses: object }"),
+    ("tasks/cancel", fits::<CancelTaskRequest>, "{ taskId: string }"),
     ("subscriptions/listen", fits::<SubscriptionsListenRequest>, "{ _meta: object, notifications: object }"),
 ];
+
+/// The methods that only clients with tasks of version 2025-11-25 have.
+static METHODS_OF_TASKS: [(&str, ParamsCheck, &str); 2] = [
+    ("tasks/result", fits_params::<TaskParameters>, "{ taskId: string }"),
+    ("tasks/list", fits_params::<Option<PaginatedRequestParams>>, "{ cursor?: string }"),
+];
+
+fn fits_params<T: DeserializeOwned>(request: &Json) -> serde_json::Result<()> {
+    fits::<T>(&request["params"])
+}
 
 fn fits<T: DeserializeOwned>(request: &Json) -> serde_json::Result<()> {
     T::deserialize(request).map(drop)
@@ -59,22 +73,23 @@ fn fits<T: DeserializeOwned>(request: &Json) -> serde_json::Result<()> {
 /// `T` takes a cursor that is not a text for none.
 fn fits_page<T: DeserializeOwned>(request: &Json) -> serde_json::Result<()> {
     fits::<T>(request)?;
-    fits::<Option<PaginatedRequestParams>>(&request["params"])
+    fits_params::<Option<PaginatedRequestParams>>(request)
 }
 
 /// Messages on standard input and output.
 pub struct StdioTransport {
     lines: mpsc::Receiver<StdinLine>,
     output: Arc<Mutex<Stdout>>,
+    tasks: TaskWire,
     /// The answer to a refused line, until it is written. It outlives a `receive` that is dropped.
     answer: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
 }
 
 impl StdioTransport {
-    /// Starts to read standard input.
-    pub fn open() -> Self {
+    /// Starts to read standard input. `tasks`: the tools whose calls can be tasks.
+    pub fn open(tasks: &'static [&'static str]) -> Self {
         let output = Arc::new(Mutex::new(tokio::io::stdout()));
-        Self { lines: read_lines_in_thread(LINE_BYTES), output, answer: None }
+        Self { lines: read_lines_in_thread(LINE_BYTES), output, tasks: TaskWire::new(tasks), answer: None }
     }
 
     fn write(&self, message: serde_json::Result<String>) -> impl Future<Output = io::Result<()>> + Send + use<> {
@@ -92,7 +107,8 @@ impl Transport<RoleServer> for StdioTransport {
     type Error = io::Error;
 
     fn send(&mut self, message: ServerJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        self.write(serde_json::to_string(&message))
+        let message = self.tasks.write(&message);
+        self.write(message)
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
@@ -102,7 +118,7 @@ impl Transport<RoleServer> for StdioTransport {
                 self.answer = None;
                 written.ok()?;
             }
-            match parse(without_line_end(self.lines.recv().await?.ok()?)) {
+            match parse(without_line_end(self.lines.recv().await?.ok()?), &self.tasks) {
                 Ok(Some(message)) => return Some(message),
                 Ok(None) => {}
                 Err(error) => self.answer = Some(Box::pin(self.write(Ok(error.to_string())))),
@@ -116,7 +132,7 @@ impl Transport<RoleServer> for StdioTransport {
 }
 
 /// Reads a message; `None`: the line has none, or one that is never answered. The error is the answer to the line.
-fn parse(line: Vec<u8>) -> Result<Option<ClientJsonRpcMessage>, Json> {
+fn parse(line: Vec<u8>, tasks: &TaskWire) -> Result<Option<ClientJsonRpcMessage>, Json> {
     let refusal = |id: &Json, error: ErrorData| json!({ "jsonrpc": "2.0", "id": id, "error": error });
     if line.len() > LINE_BYTES {
         let message = format!("the line has more than {LINE_BYTES} bytes; send less in one request");
@@ -126,14 +142,17 @@ fn parse(line: Vec<u8>) -> Result<Option<ClientJsonRpcMessage>, Json> {
     if text.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let message: Json = serde_json::from_slice(text).map_err(|error| {
+    let mut message: Json = serde_json::from_slice(text).map_err(|error| {
         let message = format!(
             "the line cannot be read as JSON: {error}; write one message a line, in UTF-8, at most 127 levels deep"
         );
         refusal(&id_of(text), ErrorData::parse_error(message, None))
     })?;
-    let id = message.get("id").filter(|id| id.is_string() || id.is_number());
-    check(&message).map_err(|error| refusal(id.unwrap_or(&Json::Null), error))?;
+    check(&message, tasks).map_err(|error| {
+        let id = message.get("id").filter(|id| id.is_string() || id.is_number());
+        refusal(id.unwrap_or(&Json::Null), error)
+    })?;
+    tasks.rename(&mut message);
     // A notification or a response that does not fit is never answered.
     Ok(ClientJsonRpcMessage::deserialize(&message).ok())
 }
@@ -150,7 +169,7 @@ fn id_of(text: &[u8]) -> Json {
 }
 
 /// Checks that a message is a notification, a response, or a request of a method with its parameters.
-fn check(message: &Json) -> Result<(), ErrorData> {
+fn check(message: &Json, tasks: &TaskWire) -> Result<(), ErrorData> {
     let invalid = |problem: &str| {
         let form = r#"write {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}"#;
         Err(ErrorData::invalid_request(format!("{problem}; {form}"), None))
@@ -174,7 +193,9 @@ fn check(message: &Json) -> Result<(), ErrorData> {
     if has_result {
         return invalid("a request has neither `result` nor `error`");
     }
-    if let Some((_, fits, form)) = METHODS.iter().find(|(name, ..)| *name == method) {
+    let of_tasks: &'static [_] = if tasks.is_agreed() { &METHODS_OF_TASKS } else { &[] };
+    let methods = || METHODS.iter().chain(of_tasks);
+    if let Some((_, fits, form)) = methods().find(|(name, ..)| *name == method) {
         return fits(message).map_err(|error| {
             // The name of a private type.
             let reason = shorten(&error.to_string().replace("struct WithMeta", "an object"));
@@ -182,7 +203,7 @@ fn check(message: &Json) -> Result<(), ErrorData> {
             ErrorData::invalid_params(message, None)
         });
     }
-    let (method, names) = (shorten(method), METHODS.map(|(name, ..)| name));
+    let (method, names): (_, Vec<&str>) = (shorten(method), methods().map(|(name, ..)| *name).collect());
     let hint = match nearest_name(&method, &names) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the methods are {}", names.join(", ")),

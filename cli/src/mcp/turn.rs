@@ -6,7 +6,7 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use runstate::Cvm;
 use runstate::client::RunChanges;
-use runstate::domain::cvm::{ExecutionProgress, NO_LINES};
+use runstate::domain::cvm::{ExecutionProgress, NO_LINES, Status, WaitsFor};
 use runstate::engine::{Engine, Error};
 use runstate::value::json_bytes;
 use serde_json::{Value as Json, json};
@@ -19,7 +19,7 @@ use crate::time_format::duration_millis;
 
 /// How long a request waits, by default and at most, in milliseconds.
 const DEFAULT_WAIT_MS: u64 = 20_000;
-const LONGEST_WAIT_MS: u64 = 60_000;
+pub const LONGEST_WAIT_MS: u64 = 60_000;
 
 /// Most questions in a turn. `questions` lists all.
 const TURN_QUESTIONS: usize = 20;
@@ -51,6 +51,12 @@ pub async fn wait_for(
             () = context.ct.cancelled() => {}
         }
     }
+}
+
+/// Whether an execution goes on only with the client.
+pub fn is_reached(progress: &ExecutionProgress) -> bool {
+    let asks = progress.calls.iter().any(|call| call.waits_for == Some(WaitsFor::Person));
+    asks || progress.status.has_ended() || progress.status == Status::Paused
 }
 
 /// The state of an execution after it has run: what it asks, or its result or error.

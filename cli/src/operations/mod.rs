@@ -119,6 +119,12 @@ pub async fn call(engine: &Engine, operation: &str, mut parameters: Document) ->
     json_result(operation, engine.call(operation, parameters).await?)
 }
 
+/// Calls an operation as [`call`]; of a command, the first part alone.
+pub async fn call_part(engine: &Engine, operation: &str, mut parameters: Document) -> Result<Json, Error> {
+    times::read_times(&mut parameters, ValueSchema::new(&named(operation)?.parameters))?;
+    json_result(operation, engine.call_part(operation, parameters).await?)
+}
+
 pub fn result_lines(session: &Session, operation: &str, result: &Json) -> Result<Vec<String>, CliError> {
     Ok(output::lines(result, named(operation)?.result_schema(), &[], execution::form(session)))
 }

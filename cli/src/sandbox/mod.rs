@@ -21,10 +21,8 @@ use runstate::limits::PLAIN_VALUE_BYTES;
 use serde_json::Value as Json;
 
 use crate::error::CliError;
-#[cfg(test)]
-use error::ErrorName;
-pub use error::FileCallError;
 use error::{AccessError, Action};
+pub use error::{ErrorName, FileCallError};
 pub use folder::GrantedFolder;
 use folder::{list_names, read_text};
 use write::write_text;
@@ -79,6 +77,12 @@ impl Grants {
                 FILE_CALL_KINDS.join(", ")
             ))),
         }
+    }
+
+    /// Reads the text of a file.
+    pub fn read_file(&self, path: &str) -> Result<String, FileCallError> {
+        let text = self.lookup(Action::Read, path, read_text)?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
     /// Reads `path` in the first granted folder that has it.

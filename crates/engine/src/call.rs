@@ -47,7 +47,17 @@ impl Engine {
     /// `commandId`: a repeat of it returns the first result.
     ///
     /// Errors: `usage` for an unknown operation and for parameters that it does not take; those of the operation.
-    pub async fn call(&self, name: &str, mut parameters: Document) -> Result<Json, Error> {
+    pub async fn call(&self, name: &str, parameters: Document) -> Result<Json, Error> {
+        self.call_parts(name, parameters, None).await
+    }
+
+    /// Calls an operation; of a command, the first part alone. The rest of the work is due later, as after
+    /// [`Engine::execute_part`].
+    pub async fn call_part(&self, name: &str, parameters: Document) -> Result<Json, Error> {
+        self.call_parts(name, parameters, Some(0)).await
+    }
+
+    async fn call_parts(&self, name: &str, mut parameters: Document, max_parts: Option<u32>) -> Result<Json, Error> {
         if let Some(operation) = ENGINE_OPERATIONS.iter().find(|operation| operation.signature.name == name) {
             let id = take_command_id(&operation.signature, &mut parameters)?;
             return (operation.run)(self.clone(), parameters, id).await;
@@ -56,7 +66,7 @@ impl Engine {
         let id = take_command_id(&operation.signature, &mut parameters)?;
         let mut command = (operation.parse)(parameters)?;
         let result = match operation.signature.kind {
-            OperationKind::Command => self.execute_any(&mut *command, id.as_ref(), None).await?.result,
+            OperationKind::Command => self.execute_any(&mut *command, id.as_ref(), max_parts).await?.result,
             OperationKind::Query => {
                 self.query_any(&mut *command).await?;
                 None

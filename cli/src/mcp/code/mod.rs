@@ -9,11 +9,9 @@
 //! | `tool_result.rs` | the result of a tool as the value of a call |
 //! | `types.rs` | tools as TypeScript, and the search for them |
 //! | `runs.rs` | executions of scripts, and the answers to their calls |
-//! | `people.rs` | approvals and questions as forms of the client |
 //! | `report.rs` | what a model reads of a run |
 
 mod config;
-mod people;
 mod pipes;
 pub(super) mod report;
 mod runs;
@@ -25,11 +23,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CustomRequest, CustomResult,
+    GetTaskParams, GetTaskResult, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig, Tool, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use runstate::client::Cvm;
+use runstate::code::PROGRAM_PREFIX;
+use runstate::domain::cvm::ExecutionProgress;
 use runstate::engine::Error;
 use runstate::lease::{check_lease, shorten_message};
 use runstate::operation::nearest_name;
@@ -38,8 +40,10 @@ use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
 use self::report::Failed;
-use self::runs::Runs;
+use self::runs::{ResultArguments, Runs};
 use self::servers::{NESTED, Servers};
+use super::people::Forms;
+use super::tasks::{self, TaskSource, extension, refusal};
 use super::tools::NAME_BYTES;
 use super::{leniency, read};
 use crate::args::CodeArgs;
@@ -60,6 +64,9 @@ const OVERVIEW_BYTES: usize = 5 * 1024;
 const SEARCH_LIMIT: usize = 10;
 const MOST_FOUND: usize = 100;
 
+/// The tools whose calls can be tasks.
+const TASK_TOOLS: [&str; 2] = ["run", "result"];
+
 /// The tools, before the description of `run` names those behind.
 const TOOLS: &str = include_str!("tools.json");
 
@@ -76,6 +83,7 @@ struct SearchArguments {
 struct CodeServer {
     servers: Servers,
     runs: Arc<Runs>,
+    forms: Forms,
 }
 
 /// Serves one client, until it closes standard input.
@@ -85,8 +93,10 @@ pub async fn serve(session: &Session, args: &CodeArgs) -> Result<CliExit, CliErr
     }
     check_lease(duration_millis(args.lease)).map_err(Error::from)?;
     let servers = Servers::start(config::read_servers(args)?, session.out);
-    let runs = Runs::new(session, servers.clone(), args);
-    let served = super::serve_client(CodeServer { servers, runs: runs.clone() }, session, true).await;
+    let forms = Forms::new(session);
+    let runs = Runs::new(session, servers.clone(), args, forms.clone());
+    let server = CodeServer { servers, runs: runs.clone(), forms };
+    let served = super::serve_client(server, session, &TASK_TOOLS, true).await;
     runs.stop().await;
     served
 }
@@ -128,9 +138,77 @@ impl CodeServer {
     }
 }
 
+impl TaskSource for CodeServer {
+    const READER: &'static str = "result";
+
+    fn tools(&self) -> &'static [&'static str] {
+        &TASK_TOOLS
+    }
+
+    fn cvm(&self) -> &Cvm {
+        self.runs.cvm()
+    }
+
+    fn forms(&self) -> &Forms {
+        &self.forms
+    }
+
+    fn has_program(&self, name: &str) -> bool {
+        name.starts_with(PROGRAM_PREFIX)
+    }
+
+    /// People answer, and not the model.
+    fn is_left_to_client(&self, _: &ExecutionProgress) -> bool {
+        false
+    }
+
+    async fn begin(&self, request: CallToolRequestParams) -> Result<String, ErrorData> {
+        let arguments = read_arguments(&request.name, request.arguments.unwrap_or_default())?;
+        if request.name == "run" {
+            return match self.runs.start(read(arguments)?).await {
+                Ok(started) => Ok(started.id),
+                Err(failed) => Err(failed.into_refusal()),
+            };
+        }
+        let ResultArguments { id, .. } = read(arguments)?;
+        self.runs.resume(&id).await.map_err(refusal)?;
+        Ok(id)
+    }
+
+    async fn resume(&self, id: &str) -> Result<(), Error> {
+        self.runs.resume(id).await
+    }
+
+    async fn outcome(&self, id: &str) -> Result<CallToolResult, Error> {
+        Ok(reported(self.runs.report(id).await))
+    }
+}
+
+/// Reads the arguments of a tool.
+fn read_arguments(name: &str, mut arguments: JsonObject) -> Result<Json, ErrorData> {
+    let tools = declared_tools();
+    let Some(tool) = tools.iter().find(|tool| tool.name == name) else {
+        let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+        let name = &shorten_message(name, NAME_BYTES);
+        let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let message = format!("`{name}` is not a tool{hint}; scripts of `run` call the tools of the servers");
+        return Err(ErrorData::invalid_params(message, None));
+    };
+    leniency::read_arguments(&mut arguments, ValueSchema::new(&json!(tool.input_schema)));
+    Ok(Json::Object(arguments))
+}
+
+fn reported(report: Result<Json, Failed>) -> CallToolResult {
+    match report {
+        Ok(report) => CallToolResult::structured(report),
+        Err(failed) => CallToolResult::structured_error(failed.into_json()),
+    }
+}
+
 impl ServerHandler for CodeServer {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_tasks().build();
         let mut info = ServerConfig::new(capabilities);
         info.server_info = Implementation::new(binary_name(), env!("CARGO_PKG_VERSION"));
         info
@@ -150,27 +228,44 @@ impl ServerHandler for CodeServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let (name, tools) = (&*request.name, declared_tools());
-        let Some(tool) = tools.iter().find(|tool| tool.name == name) else {
-            let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
-            let name = &shorten_message(name, NAME_BYTES);
-            let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            let message = format!("`{name}` is not a tool{hint}; scripts of `run` call the tools of the servers");
-            return Err(ErrorData::invalid_params(message, None));
-        };
-        let (schema, mut arguments) = (json!(tool.input_schema), request.arguments.unwrap_or_default());
-        leniency::read_arguments(&mut arguments, ValueSchema::new(&schema));
-        let arguments = Json::Object(arguments);
-        let reported: Result<Json, Failed> = match name {
+        if extension::is_eligible(self, &request.name, &context) {
+            return extension::call(self, request).await;
+        }
+        let arguments = read_arguments(&request.name, request.arguments.unwrap_or_default())?;
+        let report = match &*request.name {
             "run" => self.runs.run(read(arguments)?, &context).await,
             "result" => self.runs.result(read(arguments)?, &context).await,
             _ => Ok(self.search(read(arguments)?).await),
         };
-        Ok(match reported {
-            Ok(report) => CallToolResult::structured(report),
-            Err(failed) => CallToolResult::structured_error(failed.into_json()),
-        }
-        .into())
+        Ok(reported(report).into())
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        extension::get(self, &request.task_id, &context).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        extension::update(self, &request.task_id, request.input_responses, &context).await
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        extension::cancel(self, &request.task_id).await
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        tasks::handle(self, request, &context).await
     }
 
     /// Notifies the client when a server starts, ends or changes its tools.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rmcp::ErrorData;
 use runstate::domain::cvm::{CallView, ExecutionProgress, ProgramError, Status, WaitsFor};
 use runstate::engine::Error;
 use runstate::lease::shorten_message;
@@ -56,6 +57,15 @@ impl Failed {
 
     pub fn into_json(self) -> Json {
         self.0
+    }
+
+    /// The failure as the error of a request, with all of the report as its data.
+    pub fn into_refusal(self) -> ErrorData {
+        let error = &self.0["error"];
+        let at = error["line"].as_u64().map(|line| format!("line {line}: ")).unwrap_or_default();
+        let hint = error["hint"].as_str().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let message = format!("{at}{}{hint}", error["message"].as_str().unwrap_or_default());
+        ErrorData::invalid_params(message, Some(self.0))
     }
 }
 

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::service::{Peer, RequestContext};
+use rmcp::service::RequestContext;
 use runstate::client::{CallWorker, Cvm, RunChanges};
 use runstate::code::{PROGRAM_PREFIX, compile_script};
-use runstate::domain::cvm::{
-    COGNITIVE, CallView, ExecutionProgress, ExecutionStatus, Load, Policy, RunSlice, Start, Status, Work,
-};
+use runstate::domain::cvm::{COGNITIVE, ExecutionStatus, Load, Policy, Start, Status, Work};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::id::{CommandId, hex, sha256};
@@ -23,10 +21,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::config::matches;
-use super::people;
 use super::report::{self, Failed};
 use super::servers::Servers;
 use crate::args::CodeArgs;
+use crate::mcp::computation::Computations;
+use crate::mcp::people::Forms;
 use crate::mcp::turn::wait_for;
 use crate::printer::Printer;
 use crate::session::Session;
@@ -76,16 +75,12 @@ pub struct Runs {
     out: Printer,
     /// The runs whose calls a worker answers.
     served: watch::Sender<HashSet<String>>,
-    /// Whether this process ends.
-    stopped: watch::Sender<bool>,
-    /// The runs whose computation goes on.
-    computed: watch::Sender<HashSet<String>>,
-    /// The calls that a person is asked about now.
-    asked: watch::Sender<HashSet<String>>,
+    computations: Computations,
+    forms: Forms,
 }
 
 impl Runs {
-    pub fn new(session: &Session, servers: Servers, args: &CodeArgs) -> Arc<Self> {
+    pub fn new(session: &Session, servers: Servers, args: &CodeArgs, forms: Forms) -> Arc<Self> {
         Arc::new(Self {
             engine: session.engine.clone(),
             cvm: session.cvm.clone(),
@@ -94,9 +89,8 @@ impl Runs {
             lease: duration_millis(args.lease),
             out: session.out,
             served: watch::Sender::default(),
-            stopped: watch::Sender::new(false),
-            computed: watch::Sender::default(),
-            asked: watch::Sender::default(),
+            computations: Computations::new(session),
+            forms,
         })
     }
 
@@ -114,7 +108,18 @@ impl Runs {
         arguments: RunArguments,
         context: &RequestContext<RoleServer>,
     ) -> Result<Json, Failed> {
-        let RunArguments { script: source, input, wait_ms, id } = arguments;
+        let wait_ms = arguments.wait_ms;
+        let ExecutionStatus { id, warnings, .. } = self.start(arguments).await?;
+        let mut report = self.wait(&id, wait_ms, context).await?;
+        if !warnings.is_empty() {
+            report["warnings"] = json!(warnings);
+        }
+        Ok(report)
+    }
+
+    /// Starts a script. This process goes on with it.
+    pub async fn start(self: &Arc<Self>, arguments: RunArguments) -> Result<ExecutionStatus, Failed> {
+        let RunArguments { script: source, input, id, .. } = arguments;
         let load = self.compile(&source).await?;
         let kinds = load.tools.clone().unwrap_or_default();
         let approve = kinds.iter().filter(|kind| self.needs_approval(kind));
@@ -140,16 +145,12 @@ impl Runs {
                 .with_hint("name each tool as in tools.NAMESPACE.NAME({ … }): with `tools` as a value it may call all"),
             _ => error.into(),
         })?;
-        let ExecutionStatus { id, status, warnings } = started.output;
-        self.serve(&id, kinds);
-        if status == Status::Running {
-            self.compute(&id);
+        let started = started.output;
+        self.serve(&started.id, kinds);
+        if started.status == Status::Running {
+            self.computations.start(&started.id);
         }
-        let mut report = self.wait(&id, wait_ms, context).await?;
-        if !warnings.is_empty() {
-            report["warnings"] = json!(warnings);
-        }
-        Ok(report)
+        Ok(started)
     }
 
     /// Continues a run, also one that another process has started, and waits for its end.
@@ -159,14 +160,20 @@ impl Runs {
         context: &RequestContext<RoleServer>,
     ) -> Result<Json, Failed> {
         let ResultArguments { id, wait_ms } = arguments;
-        let execution = self.cvm.show_head(&id).await?;
+        self.resume(&id).await?;
+        self.wait(&id, wait_ms, context).await
+    }
+
+    /// Goes on with a run, also one that another process has started.
+    pub async fn resume(self: &Arc<Self>, id: &str) -> Result<(), Error> {
+        let execution = self.cvm.show_head(id).await?;
         if !execution.program_name.starts_with(PROGRAM_PREFIX) {
             let message = format!("execution `{id}` is not the run of a script");
-            return Err(Error::new(ErrorCode::NOT_FOUND, message).into());
+            return Err(Error::new(ErrorCode::NOT_FOUND, message));
         }
         if execution.status == Status::Running {
             // Its process may have ended. If not, one of both loses at the commit.
-            self.compute(&id);
+            self.computations.start(id);
         }
         let Policy { kinds, approve, .. } = execution.policy.unwrap_or_default();
         let (tools, approve) = (self.servers.tools(), approve.unwrap_or_default());
@@ -179,10 +186,10 @@ impl Runs {
         // Another process has started it, with other rules.
         if let Some(kind) = kinds.iter().find(|kind| self.needs_approval(kind) && !approve.contains(kind)) {
             let message = format!("run `{id}` was started without approvals of `{kind}`, which this server asks for");
-            return Err(Error::new(ErrorCode::USAGE, message).into());
+            return Err(Error::new(ErrorCode::USAGE, message));
         }
-        self.serve(&id, kinds);
-        self.wait(&id, wait_ms, context).await
+        self.serve(id, kinds);
+        Ok(())
     }
 
     fn needs_approval(&self, kind: &str) -> bool {
@@ -214,31 +221,6 @@ impl Runs {
         }
     }
 
-    /// Runs the computation of a run to its next stop, slice by slice: between two of them this process serves.
-    fn compute(self: &Arc<Self>, id: &str) {
-        if !self.computed.send_if_modified(|computed| computed.insert(id.to_owned())) {
-            return;
-        }
-        let (runs, id) = (self.clone(), id.to_owned());
-        tokio::spawn(async move {
-            let slice = RunSlice { id: id.clone(), continues: None, warnings: Vec::new() };
-            while !*runs.stopped.borrow() {
-                match runs.engine.execute_part(&slice, None).await {
-                    Ok(done) if done.output.status == Status::Running => tokio::task::yield_now().await,
-                    Ok(_) => break,
-                    // It was deleted, paused or ended meanwhile.
-                    Err(error) if [ErrorCode::NOT_FOUND, ErrorCode::ILLEGAL_TRANSITION].contains(&error.code) => break,
-                    Err(error) => {
-                        // The rest is due work, as after the end of a process.
-                        runs.out.remark(&format!("{id} cannot be continued now: {error}"));
-                        break;
-                    }
-                }
-            }
-            runs.computed.send_modify(|computed| _ = computed.remove(&id));
-        });
-    }
-
     /// Answers the calls of a run until it has ended.
     fn serve(self: &Arc<Self>, id: &str, kinds: Vec<String>) {
         if kinds.is_empty() || !self.served.send_if_modified(|served| served.insert(id.to_owned())) {
@@ -248,8 +230,9 @@ impl Runs {
         tokio::spawn(async move {
             let mut changes = RunChanges::new(&runs.engine, Some(&id));
             let worker = runs.worker(&id, &kinds);
-            while !*runs.stopped.borrow() {
-                if let Err(error) = worker.drain_until(runs.wait_for_stop(), std::future::pending()).await {
+            while !runs.computations.is_stopped() {
+                if let Err(error) = worker.drain_until(runs.computations.wait_for_stop(), std::future::pending()).await
+                {
                     runs.out.remark(&format!("the calls of {id} cannot be answered: {error}"));
                 }
                 match runs.cvm.status(&id).await {
@@ -257,7 +240,7 @@ impl Runs {
                     Err(error) if [ErrorCode::NOT_FOUND, ErrorCode::CLOSED].contains(&error.code) => break,
                     _ => tokio::select! {
                         () = changes.wait(RunChanges::RECHECK) => {}
-                        () = runs.wait_for_stop() => {}
+                        () = runs.computations.wait_for_stop() => {}
                     },
                 }
             }
@@ -265,13 +248,9 @@ impl Runs {
         });
     }
 
-    async fn wait_for_stop(&self) {
-        _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
-    }
-
     /// Releases the calls that are at servers, so that another process can make them at once.
     pub async fn stop(&self) {
-        self.stopped.send_replace(true);
+        self.computations.stop();
         _ = timeout(RELEASE, self.served.subscribe().wait_for(HashSet::is_empty)).await;
     }
 
@@ -299,31 +278,15 @@ impl Runs {
     ) -> Result<Json, Failed> {
         let mut seen = HashSet::new();
         wait_for(&self.cvm, id, wait_ms, context, |progress| {
-            self.ask_people(progress, &context.peer, &mut seen);
+            self.forms.ask(progress, &context.peer, &mut seen, false);
             progress.status.has_ended()
         })
         .await?;
-        report::of_progress(id, self.cvm.progress(id, 0).await?)
+        self.report(id).await
     }
 
-    /// Shows forms for the calls that wait for a person, each once in a request.
-    fn ask_people(self: &Arc<Self>, progress: &ExecutionProgress, peer: &Peer<RoleServer>, seen: &mut HashSet<String>) {
-        if !people::has_forms(peer) {
-            return;
-        }
-        for call in progress.calls.iter().filter(|call| people::can_ask(call)) {
-            // The form may outlive the request.
-            if !seen.insert(call.id.clone()) || !self.asked.send_if_modified(|asked| asked.insert(call.id.clone())) {
-                continue;
-            }
-            let (runs, peer, call): (_, _, CallView) = (self.clone(), peer.clone(), call.clone());
-            tokio::spawn(async move {
-                if let Err(error) = people::ask(&runs, &peer, &call).await {
-                    runs.out.remark(&format!("the decision on {} was not recorded: {error}", call.label()));
-                }
-                runs.asked.send_modify(|asked| _ = asked.remove(&call.id));
-            });
-        }
+    pub async fn report(&self, id: &str) -> Result<Json, Failed> {
+        report::of_progress(id, self.cvm.progress(id, 0).await?)
     }
 }
 
