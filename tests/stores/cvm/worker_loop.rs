@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use runstate::client::{CallWorker, Cvm};
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Start, Status, Work};
+use runstate::domain::cvm::{Approve, ListCalls, Policy, Start, Status, Work};
 use runstate::engine::{Engine, Error, Host, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::schema::Query;
@@ -147,6 +147,27 @@ fn calls_made_while_a_worker_waits_are_answered_soon() {
     };
     scene.host.block_on(worker.run(later)).unwrap();
     assert!(scene.host.now().since(began) >= Millis::minutes(5));
+}
+
+#[test]
+fn an_approved_call_is_claimed_soon() {
+    let scene = WorkerScene::with_program(r#"console.log(call("pay"));"#);
+    let worker = scene.worker("w").handle("pay", 1, async |_| Ok("paid".into()));
+    let (cvm, host) = (scene.cvm(), scene.host.clone());
+    let policy = Policy { approve: Some(vec!["pay".to_owned()]), ..Policy::default() };
+    let later = async {
+        cvm.start(&Start { policy: Some(policy), ..Start::new("program").id("run") }).await.unwrap();
+        host.sleep(Millis::minutes(5)).await;
+        let call = cvm.calls(&ListCalls::default()).await.unwrap().items[0].id.clone();
+        let approve = Approve { execution: "run".to_owned(), call, by: "ann".to_owned(), ..Approve::default() };
+        cvm.approve(&approve).await.unwrap();
+        let approved = host.now();
+        while cvm.status("run").await.unwrap().execution.status != Status::Complete {
+            host.sleep(Millis(1)).await;
+        }
+        assert!(host.now().since(approved) < Millis(50), "{:?}", host.now().since(approved));
+    };
+    scene.host.block_on(worker.run(later)).unwrap();
 }
 
 #[test]

@@ -155,9 +155,12 @@ impl IdleState {
     }
 }
 
-/// Whether an event makes an item. Other changes to an item are irrelevant to idle workers: it was claimed, extended or
-/// closed. The few released items are found by the next check.
+/// The writes of a row that may make an item: it is created, or what it waits for is given, as an approval. Later ones
+/// are irrelevant to idle workers: the item was claimed, extended or closed. The few released items are found by the
+/// next check.
+const FIRST_WRITES: u64 = 2;
+
 fn is_new_item<W: WorkItem>(event: &ChangeEvent) -> bool {
     event.key.collection == W::Row::COLLECTION.name
-        && event.revision.as_ref().is_some_and(|revision| revision.writes() == 1)
+        && event.revision.as_ref().is_some_and(|revision| revision.writes() <= FIRST_WRITES)
 }
