@@ -3,7 +3,7 @@
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::prelude::*;
-use runstate_value::collect_document;
+use runstate_value::{collect_document, sort_by};
 
 use crate::configuration::redact;
 
@@ -120,7 +120,7 @@ impl SecretTexts {
         }
         texts.retain(|text| text.len() >= SEARCHED_BYTES);
         // The longest first: a secret may contain another one.
-        texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        sort_by(&mut texts, |a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         texts.dedup();
         Self(texts)
     }

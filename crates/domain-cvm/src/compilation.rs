@@ -1,10 +1,9 @@
 //! Compiling the source of a program that is loaded without bytecode.
 
-use std::collections::BTreeMap;
-
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
 use runstate_lang::{self as lang, CompileOptions, CompiledProgram, Diagnostic, SchemaLiteral, SourceForm};
+use runstate_value::{collect_btree_map, sort_by};
 use serde_json::json;
 
 use super::answer_schema::Schema;
@@ -16,7 +15,7 @@ use super::program::{DEFAULT_ENTRY, Load, ProgramFile, SourceOptions, WARNINGS_B
 pub fn compile(name: &str, source: &str, options: SourceOptions) -> Result<Load, Rejection> {
     let SourceOptions { entry, files, script, tools } = options;
     let path = entry.as_deref().unwrap_or(if files.is_empty() { name } else { DEFAULT_ENTRY });
-    let mut files: BTreeMap<String, String> = files.into_iter().map(|file| (file.path, file.source)).collect();
+    let mut files = collect_btree_map(files.into_iter().map(|file| (file.path, file.source)));
     let options = CompileOptions { form: SourceForm::of(script), tools };
     let compiled = lang::compile_for(path, source, &mut |path| Ok(files.remove(path)), &options);
     let load = compiled.and_then(|compiled| loaded(name, source, path, compiled));
@@ -32,7 +31,7 @@ pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -
     let refusal = |literal: &SchemaLiteral| Schema::parse(&literal.schema).err().map(|why| literal.refusal(why));
     let mut refused: Vec<Diagnostic> = compiled.schemas.iter().filter_map(refusal).collect();
     if !refused.is_empty() {
-        refused.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        sort_by(&mut refused, |a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         refused.dedup();
         return Err(refused);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use oxc_ast::ast::{Expression, IdentifierReference, StaticMemberExpression};
 use oxc_semantic::{ScopeId, Semantic, SymbolFlags, SymbolId};
 use oxc_span::Span;
+use runstate_value::sort_by;
 use runstate_vm::op::Op;
 use runstate_vm::program::{Capture, FunctionKind, Instruction};
 use runstate_vm::wire;
@@ -393,7 +394,7 @@ impl<'a, 's> Compiler<'a, 's> {
     pub(super) fn enter_scope(&mut self, scope: Option<ScopeId>) {
         let Some(scope) = scope else { return };
         let mut symbols: Vec<SymbolId> = self.semantic.scoping().get_bindings(scope).values().copied().collect();
-        symbols.sort_unstable();
+        sort_by(&mut symbols, Ord::cmp);
         for symbol in symbols {
             self.declare(symbol);
         }

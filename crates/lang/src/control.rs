@@ -7,6 +7,7 @@ use oxc_ast::ast::{
 };
 use oxc_semantic::ScopeId;
 use oxc_span::GetSpan;
+use runstate_value::sort_by;
 use runstate_vm::op::Op;
 use runstate_vm::program::PromiseUse;
 use serde_json::json;
@@ -104,7 +105,7 @@ fn loop_cells<'a>(compiler: &Compiler<'a, '_>, scope: Option<ScopeId>) -> Vec<u1
             _ => None,
         })
         .collect();
-    cells.sort_unstable();
+    sort_by(&mut cells, Ord::cmp);
     cells
 }
 

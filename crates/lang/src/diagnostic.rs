@@ -2,6 +2,7 @@
 //! (`CallPrinter`): "o.f is not a function", "(a || b) is not iterable".
 
 use oxc_ast::ast::{Expression, UnaryOperator};
+use runstate_value::sort_by;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -153,13 +154,13 @@ impl<'a> Diagnostics<'a> {
     /// The first warnings, in source order.
     pub(super) fn warnings(&self) -> Vec<Diagnostic> {
         let mut warnings: Vec<&(u32, Diagnostic)> = self.warnings.iter().collect();
-        warnings.sort_by_key(|(offset, _)| *offset);
+        sort_by(&mut warnings, |a, b| a.0.cmp(&b.0));
         warnings.into_iter().take(MOST_WARNINGS).map(|(_, warning)| warning.clone()).collect()
     }
 
     /// All diagnostics, in source order.
     pub(super) fn into_list(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|(offset, _)| *offset);
+        sort_by(&mut self.list, |a, b| a.0.cmp(&b.0));
         self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect()
     }
 }

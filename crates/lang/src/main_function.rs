@@ -7,6 +7,7 @@ use oxc_ast::AstKind;
 use oxc_ast::ast::{AssignmentTarget, ExportDefaultDeclarationKind, Expression, Statement};
 use oxc_semantic::{NodeId, SymbolFlags};
 use oxc_span::{GetSpan, Span};
+use runstate_value::sort_by;
 
 use super::diagnostic::Diagnostics;
 use super::modules::{Binding, Module, ModuleGraph, ResolvedExport};
@@ -192,7 +193,7 @@ impl<'a> Module<'a> {
                 }
             }
         }
-        found.sort_unstable_by_key(|id| id.index());
+        sort_by(&mut found, |a, b| a.index().cmp(&b.index()));
         found
     }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use oxc_ast::AstKind;
 use oxc_ast::ast::Expression;
 use oxc_semantic::{Semantic, SymbolFlags};
+use runstate_value::sort_by;
 
 use super::compiler::Compiler;
 use super::modules::Module;
@@ -158,7 +159,7 @@ impl Prelude {
             rows.push(row);
             rows.extend(row.split_once('=').and_then(|(_, name)| zone_row(&zones, name)));
         }
-        rows.sort_unstable();
+        sort_by(&mut rows, Ord::cmp);
         rows.dedup();
         let text = serde_json::json!(rows.join("\n"));
         Ok(source.replacen(ZONES_OF_PROGRAM, &format!("const zoneRows = () => {text}"), 1).into())

@@ -15,6 +15,7 @@ use oxc_ast::ast::{
 };
 use oxc_semantic::{NodeId, Semantic, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span};
+use runstate_value::sort_by;
 use runstate_vm::op::Op;
 use runstate_vm::program::FunctionKind;
 use serde_json::json;
@@ -48,7 +49,7 @@ pub(super) struct ToolList {
 impl ToolList {
     pub(super) fn new(names: Option<&[String]>) -> ToolList {
         let mut sorted = names.unwrap_or_default().to_vec();
-        sorted.sort_unstable();
+        sort_by(&mut sorted, Ord::cmp);
         ToolList { names: names.map(<[String]>::to_vec), sorted }
     }
 

@@ -9,6 +9,7 @@ use runstate_core::id::sha256;
 use runstate_core::marker::BoxFuture;
 use runstate_store::StoreError;
 use runstate_store::tables::Tables;
+use runstate_value::sort_by;
 
 use super::commit_log::CommitLog;
 use super::error_mapping::map_write_error;
@@ -227,7 +228,7 @@ impl Clean {
         let names = fs.list(COMMITS).await?;
         let mut superseded: Vec<u64> =
             names.iter().filter_map(|name| commit_seq(name)).filter(|seq| *seq < self.base).collect();
-        superseded.sort_unstable();
+        sort_by(&mut superseded, Ord::cmp);
         for seq in superseded {
             result.commits_removed += u64::from(optional(fs.remove(&commit_path(seq)).await)?.is_some());
         }
@@ -240,7 +241,7 @@ impl Clean {
         let names = fs.list(SNAPSHOTS).await?;
         let mut superseded: Vec<u64> =
             names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < self.base).collect();
-        superseded.sort_unstable();
+        sort_by(&mut superseded, Ord::cmp);
         for seq in superseded {
             result.snapshots_removed += u64::from(optional(fs.remove(&snapshot_path(seq)).await)?.is_some());
         }

@@ -4,6 +4,7 @@
 use runstate_core::marker::BoxFuture;
 use runstate_store::StoreError;
 use runstate_store::tables::Tables;
+use runstate_value::sort_by;
 
 use super::error_mapping::{map_fs_error, map_write_error};
 use super::format::{
@@ -79,7 +80,7 @@ async fn create<F: Fs>(fs: &F, root: &str, must_exist: bool) -> Result<(), Store
         return Ok(());
     }
     let mut others: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_own_or_ignored(name)).collect();
-    others.sort_unstable();
+    sort_by(&mut others, Ord::cmp);
     if !others.is_empty() {
         return Err(not_a_store(root, &others));
     }

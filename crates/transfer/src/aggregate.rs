@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runstate_core::schema::{Collection, Key, Reference};
 use runstate_value as value;
-use runstate_value::{Document, Json};
+use runstate_value::{Document, Json, collect_btree_map};
 
 /// Maximum number of bytes of the documents that are updated in one pass over the source, unless one aggregate has
 /// more.
@@ -93,7 +93,7 @@ impl Aggregates {
     /// The aggregates that are updated, in the order of writing. Those of one unit exchange unique values.
     fn units(&self) -> Vec<Vec<&Key>> {
         let updated = self.states.iter().filter(|(_, state)| state.is_updated()).map(|(key, _)| key);
-        let mut givers: BTreeMap<&Key, usize> = updated.map(|key| (key, 0)).collect();
+        let mut givers: BTreeMap<&Key, usize> = collect_btree_map(updated.map(|key| (key, 0)));
         for taker in self.takers.values().flatten() {
             givers.entry(taker).and_modify(|count| *count += 1);
         }

@@ -105,7 +105,7 @@ async fn collect<S: ImportSource>(
     group: &[Key],
 ) -> Result<BTreeMap<Key, Vec<DocumentUpdate>>, Error> {
     let mut aggregates: BTreeMap<Key, Vec<DocumentUpdate>> =
-        group.iter().map(|key| (key.clone(), Vec::new())).collect();
+        runstate_value::collect_btree_map(group.iter().map(|key| (key.clone(), Vec::new())));
     let is_aggregated = |one: &&Collection| has_row(one) || part_reference(one).is_some();
     for collection in children_first(&engine.catalog()).into_iter().filter(is_aggregated) {
         let has_row = has_row(collection);

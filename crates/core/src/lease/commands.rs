@@ -5,8 +5,8 @@ use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
-use runstate_value::Json;
 use runstate_value::time::{Millis, Timestamp};
+use runstate_value::{Json, sort_by};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -274,7 +274,8 @@ impl<L: Leased> Command for Claim<L> {
         };
         candidates.retain(|row| row.entity.may_be_claimed(ctx.now, is_named));
         if self.selection.oldest_first {
-            candidates.sort_by_cached_key(|row| row.entity.lease().map(|lease| lease.available_at));
+            let since = |row: &LoadedEntity<L>| row.entity.lease().map(|lease| lease.available_at);
+            sort_by(&mut candidates, |a, b| since(a).cmp(&since(b)));
             candidates.reverse();
         }
         while !candidates.is_empty() && passed_over.changes.len() < MOST_PASSED_OVER {

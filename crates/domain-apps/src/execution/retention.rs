@@ -6,6 +6,7 @@
 use runstate_core::decision::Lifecycle as _;
 use runstate_core::operation::DueKind;
 use runstate_core::prelude::*;
+use runstate_value::sort_by;
 use serde_json::Value as Json;
 
 use super::{AppExecution, AppExecutionState, AppExecutionSummary, StepProgress};
@@ -152,7 +153,7 @@ impl Command for RemoveExecution {
         let artifacts = artifacts.into_iter().take(most.saturating_sub(rows_of(STEPS).len()));
         let artifacts: Vec<LoadedEntity<Artifact>> = artifacts.collect();
         let mut blobs: Vec<&str> = artifacts.iter().filter_map(|artifact| artifact.entity.blob_id()).collect();
-        blobs.sort_unstable();
+        sort_by(&mut blobs, Ord::cmp);
         blobs.dedup();
         view.require_entities::<Blob>(&blobs)?;
         for id in blobs {

@@ -3,6 +3,7 @@
 use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
 use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_value::sort_by;
 
 use super::{ExecutionMetrics, ROWS, check_name, within};
 use crate::execution::AppExecution;
@@ -98,7 +99,7 @@ impl SummarizeMetrics {
         let mut names: Vec<String> = rows.flat_map(|(_, row)| members(&row.document)).map(|(name, _)| name).collect();
         // Another program may have stored other names.
         names.retain(|name| check_name(name).is_ok());
-        names.sort_unstable();
+        sort_by(&mut names, Ord::cmp);
         names.dedup();
         names.truncate(MAX_NAMES);
         Some(names)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use runstate_core::decision::TypedQuery;
 use runstate_core::operation::{EntityCheck, RowsCheck, RowsComparison};
 use runstate_core::prelude::*;
-use runstate_value::from_value;
+use runstate_value::{from_value, sort_by};
 
 use super::{AppsInspection, phrase};
 use crate::configuration::{AppConfiguration, Configuration};
@@ -88,7 +88,7 @@ impl AppsInspection<ExpectedSteps> {
         let (progress, status) = (&head.progress, head.state.status());
         let is_running = status == AppExecutionStatus::Running;
         let mut open: Vec<i64> = progress.with(StepProgress::Open).collect();
-        open.sort_unstable();
+        sort_by(&mut open, Ord::cmp);
         if is_running && open.is_empty() {
             self.add("it is running, but none of its steps is open, so it never ends");
         }
@@ -115,8 +115,8 @@ impl AppsInspection<ExpectedSteps> {
         }
         let (mut listed, mut completed) = (progress.completed.clone(), Vec::new());
         completed.extend(progress.with(StepProgress::Completed).filter(|step| *step > 0));
-        listed.sort_unstable();
-        completed.sort_unstable();
+        sort_by(&mut listed, Ord::cmp);
+        sort_by(&mut completed, Ord::cmp);
         if listed != completed {
             self.add(format!("completed: {}, but listed as completed: {}", phrase(&completed), phrase(&listed)));
         }

@@ -7,6 +7,7 @@ use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Catalog, Key};
 use runstate_store::tables::Tables;
 use runstate_store::{BatchLimits, Finding, Severity, StoreError, VerifyReport};
+use runstate_value::sort_by;
 
 use super::ProgressObserver;
 use super::damaged_tail::{AppliedCommits, DamagedTail, Losses, apply_orphans};
@@ -182,8 +183,8 @@ impl<'a, F: Fs> Surveyor<'a, F> {
                 None => self.add_harmless(&format!("{SNAPSHOTS}/{name}"), "it is not a file of the store"),
             }
         }
-        commits.sort_unstable();
-        snapshots.sort_unstable();
+        sort_by(&mut commits, Ord::cmp);
+        sort_by(&mut snapshots, Ord::cmp);
         self.result.snapshots.extend(&snapshots);
         self.result.possible_heads = commits.iter().chain(&snapshots).copied().chain([0]).collect();
         self.result.highest = commits.iter().chain(&snapshots).copied().max().unwrap_or(0);

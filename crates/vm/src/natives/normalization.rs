@@ -5,6 +5,8 @@
 
 use std::sync::OnceLock;
 
+use runstate_value::sort_by;
+
 use super::super::abrupt_completion::range_error;
 use super::super::text::Units;
 use super::super::value::Value;
@@ -131,7 +133,7 @@ impl Tables {
             }
             point += count;
         }
-        pairs.sort_unstable();
+        sort_by(&mut pairs, Ord::cmp);
         Tables { classes, mappings, targets, pairs }
     }
 
@@ -167,7 +169,7 @@ impl Tables {
     /// The Canonical Ordering Algorithm. The Unicode Standard §3.11.
     fn sort_marks(&self, points: &mut [u32]) {
         for marks in points.split_mut(|point| self.class(*point) == 0) {
-            marks.sort_by_key(|mark| self.class(*mark));
+            sort_by(marks, |one, other| self.class(*one).cmp(&self.class(*other)));
         }
     }
 
