@@ -698,10 +698,13 @@ impl Call {
     }
 }
 
+/// Characters of a prompt in the head of its execution, which is written at every turn. The call has the whole of it.
+const HEAD_PROMPT_CHARS: usize = 1_000;
+
 /// The prompt in the head of an execution that waits for such a call.
 pub(super) fn prompt_of_head(kind: &str, prompt: &str, args: &Json, deadline: Option<Timestamp>) -> String {
     match (kind, deadline) {
-        (COGNITIVE, _) => prompt.to_owned(),
+        (COGNITIVE, _) => truncate(prompt, HEAD_PROMPT_CHARS),
         (TIMER, Some(until)) => format!("sleep until {until}"),
         (tool, _) => format!("{tool} {}", truncate(&json_text(args), 200)),
     }

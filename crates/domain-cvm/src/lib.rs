@@ -48,6 +48,7 @@ mod queries;
 mod recorded_answers;
 mod settings;
 mod slice;
+mod sliced_text;
 mod verification;
 mod waiting;
 mod work;
