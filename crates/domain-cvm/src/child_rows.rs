@@ -6,7 +6,7 @@ use runstate_value as value;
 use schemars::JsonSchema;
 
 use super::row_id;
-use super::sliced_text::MAX_ROWS_BITS;
+use super::sliced_text::{MAX_ROWS_BITS, Slot};
 
 /// `cvm.outputs`: all lines of output, in order of `seq`.
 pub const OUTPUTS: Collection = OutputRow::COLLECTION;
@@ -39,7 +39,7 @@ struct OutputRow {
 }
 
 /// Text of pages of the heap. The head names the slices of rows that a page consists of, so that a turn writes what it
-/// changed. Such rows are of page -2, whichever pages they have text of. A row of version 2 is a page, or a part of one
+/// changed. Such rows are of page -2, whichever pages they have text of. Rows of page -3 are the text of long requests. A row of version 2 is a page, or a part of one
 /// that was too large for one row; page -1 of them is stack and scopes that were too large for the head.
 #[derive(Clone, Entity)]
 #[entity(collection = "cvm.heap_pages", version = 3, insert_only, rename_all = "camelCase")]
@@ -219,6 +219,27 @@ pub(super) fn slices_row(execution: &str, row: RowNumber, text: String) -> Resul
         version: row.version(),
         objects: None,
         part: Some(row.part()).filter(|part| *part > 0),
+        text: Some(text),
+    })
+}
+
+/// The page number of rows with slices of requests.
+pub(super) const REQUESTS_PAGE: i64 = -3;
+
+/// The key of a row with slices of requests.
+pub(super) fn request_key(execution: &str, row: Slot) -> Key {
+    page_key(execution, REQUESTS_PAGE, row.into(), 0)
+}
+
+/// A row with slices of requests, kept as long as the execution.
+pub(super) fn request_row(execution: &str, row: Slot, text: String) -> Result<Change> {
+    Change::append(&HeapPageRow {
+        id: request_key(execution, row).id.to_string(),
+        execution_id: execution.to_owned(),
+        page: REQUESTS_PAGE,
+        version: row.into(),
+        objects: None,
+        part: None,
         text: Some(text),
     })
 }

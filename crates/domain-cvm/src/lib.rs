@@ -46,6 +46,7 @@ mod port;
 mod program;
 mod queries;
 mod recorded_answers;
+mod request_text;
 mod settings;
 mod slice;
 mod sliced_text;

@@ -18,6 +18,7 @@ use serde_json::json;
 use super::child_rows::RowNumber;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionLimits, ExecutionState};
 use super::program::{DecodedProgram, version_key};
+use super::request_text::LongRequests;
 use super::settings::Settings;
 use super::sliced_text::{RowWriter, Slice, Slot, StoredTexts};
 use super::{child_rows, recorded_answers};
@@ -41,7 +42,7 @@ const FRAMES_TEXT: usize = 0;
 /// id, therefore never collide with new ones. `last`: the version of the last save.
 fn next_version(ctx: &Ctx, last: u64) -> u64 {
     let [a, b, c, d, ..] = ctx.seed("pages");
-    u64::from(u32::from_be_bytes([a, b, c, d])) << 8 | last.wrapping_add(1) & 0xff
+    u64::from(u32::from_be_bytes([a, b, c, d])) << 8 | (last.wrapping_add(1) & 0xff)
 }
 
 /// Where the current pages are, and the other data of the heap that an exact continuation needs.
@@ -59,6 +60,9 @@ pub(super) struct PageTable {
     /// The rows that slices name, by slot. That of a free slot is 0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<RowNumber>,
+    /// The long requests of its calls.
+    #[serde(skip_serializing_if = "LongRequests::is_empty")]
+    pub requests: LongRequests,
     /// The heap's own counters (`nextRef` and others).
     #[serde(flatten)]
     pub counters: Document,
@@ -73,15 +77,17 @@ struct PageTableFields {
     saved: u64,
     #[serde(default)]
     rows: Vec<RowNumber>,
+    #[serde(default)]
+    requests: LongRequests,
 }
 
 impl TryFrom<Document> for PageTable {
     type Error = DeserializeError;
 
     fn try_from(mut counters: Document) -> Result<Self, DeserializeError> {
-        let PageTableFields { pages, spill, saved, rows } = value::from_document(&counters)?;
-        counters.retain(|name, _| !matches!(name.as_str(), "pages" | "spill" | "saved" | "rows"));
-        Ok(Self { pages, spill, saved, rows, counters })
+        let PageTableFields { pages, spill, saved, rows, requests } = value::from_document(&counters)?;
+        counters.retain(|name, _| !matches!(name.as_str(), "pages" | "spill" | "saved" | "rows" | "requests"));
+        Ok(Self { pages, spill, saved, rows, requests, counters })
     }
 }
 
@@ -128,8 +134,10 @@ impl PageTable {
                 changes.push(child_rows::slices_row(execution, row, text)?);
             }
         }
-        for row in unused.into_iter().filter_map(|slot| self.rows.get_mut(slot as usize)) {
-            changes.push(Change::Retire { key: child_rows::slices_key(execution, std::mem::take(row)) });
+        for slot in unused {
+            if let Some(row) = self.rows.get_mut(slot as usize) {
+                changes.push(Change::Retire { key: child_rows::slices_key(execution, std::mem::take(row)) });
+            }
         }
         let used = self.rows.iter().rposition(|row| !row.is_none()).map_or(0, |last| last + 1);
         self.rows.truncate(used);
@@ -293,6 +301,8 @@ pub(super) struct LoadedMachine {
     pub program_hash: Arc<str>,
     /// What is stored of its pages.
     stored: StoredTexts,
+    /// What is stored of its last long requests.
+    pub requests: StoredTexts,
     /// The reason why it cannot run; it then only holds variables and operands. `None`: it can run.
     unrunnable_reason: Option<Arc<str>>,
 }
@@ -311,6 +321,7 @@ pub(super) fn reads(view: &View, id: &str) -> ReadSet {
     }
     reads = reads.with_key(version_key(&execution.program_id, execution.program_version));
     reads.keys.extend(execution.heap.keys(id));
+    reads.keys.extend(execution.heap.requests.keys(id));
     reads
 }
 
@@ -335,7 +346,13 @@ impl LoadedMachine {
 
     /// Wraps a machine that can run, with the hash of its program.
     pub fn new(machine: vm::Machine, program_hash: Arc<str>) -> Self {
-        Self { machine, program_hash, stored: StoredTexts::default(), unrunnable_reason: None }
+        Self {
+            machine,
+            program_hash,
+            stored: StoredTexts::default(),
+            requests: StoredTexts::default(),
+            unrunnable_reason: None,
+        }
     }
 
     /// Keeps the variables and operands of an imported execution whose program cannot resume where it ended. The
@@ -399,7 +416,8 @@ impl LoadedMachine {
         let program = if unrunnable_reason.is_some() { vm::VerifiedProgram::halting() } else { decoded.program };
         let machine = vm::Machine::restore(program, &saved, pages, limits(&execution.limits, ctx))
             .map_err(|e| Rejection::damaged(&key, &e))?;
-        Ok(Self { stored, unrunnable_reason, ..Self::new(machine, decoded.hash) })
+        let requests = execution.heap.requests.load(view, &execution.id)?;
+        Ok(Self { stored, requests, unrunnable_reason, ..Self::new(machine, decoded.hash) })
     }
 
     /// The machine in another version of its program, which `execution` then has.
@@ -417,7 +435,7 @@ impl LoadedMachine {
             Rejection::Domain { code: codes::VERSION_MISMATCH, message, details }
         })?;
         execution.program_version = version;
-        Ok(Self { stored: self.stored, ..Self::new(machine, decoded.hash) })
+        Ok(Self { stored: self.stored, requests: self.requests, ..Self::new(machine, decoded.hash) })
     }
 
     /// The value for the engine's cache. An ended execution is not cached, since its readers can wait for its rows.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use runstate::client::{Answer, Cvm};
-use runstate::domain::cvm::{COLLECTIONS, Load, Settings, Start, Status};
+use runstate::domain::cvm::{COLLECTIONS, ListCalls, Load, Settings, Start, Status};
 use runstate::engine::Engine;
 use runstate::schema::{Collection, Query};
 use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
@@ -94,15 +94,15 @@ async fn a_waiting_script_of_one_call_saves_little() {
     assert!(started <= 8_000, "{started}");
 }
 
-/// The heap keeps the history and the open call, both as long as the conversation. What a turn writes of them does not
-/// grow with it, in a process that keeps the machine and in those that load it.
+/// The history is in the heap, in the open call, and in the row of each call. What a turn writes of it does not grow with
+/// it, in a process that keeps the machine and in those that load it, and each call shows it whole.
 #[tokio::test]
-async fn a_conversation_writes_what_each_turn_adds_to_its_heap() {
+async fn a_conversation_stores_each_text_once() {
     let source = r#"
     async function main() {
         const messages: { role: string; content: string }[] = [];
         for (let turn = 0; turn < 100; turn++) {
-            messages.push({ role: "user", content: `question ${turn}: ` + String.fromCharCode(97 + turn % 26).repeat(900) });
+            messages.push({ role: "user", content: `question ${turn}: ` + `${turn} of many words `.repeat(50) });
             const answer: string = await call("model", { prompt: JSON.stringify(messages) });
             messages.push({ role: "assistant", content: answer });
         }
@@ -113,21 +113,33 @@ async fn a_conversation_writes_what_each_turn_adds_to_its_heap() {
         let host = SimHost::default();
         let mut engine = open(folder.path(), &host).await;
         start(&engine, source).await;
+        let mut messages: Vec<Json> = Vec::new();
         for turn in 0..100 {
             if is_cold {
                 engine.store().close().await.unwrap();
                 engine = open(folder.path(), &host).await;
             }
+            let question = format!("question {turn}: {}", format!("{turn} of many words ").repeat(50));
+            messages.push(json!({ "role": "user", "content": question }));
+            let expected = json!({ "prompt": Json::from(messages.clone()).to_string() });
+            let call = Cvm::new(&engine).show_head("run").await.unwrap().calls.remove(0);
+            assert_eq!(call.args, expected);
+            assert_eq!(Cvm::new(&engine).call(&call.id).await.unwrap().args, expected);
             let answer = format!("answer {turn}: {}", format!("{turn} words ").repeat(100));
+            messages.push(json!({ "role": "assistant", "content": answer }));
             Cvm::new(&engine).answer("run", answer).await.unwrap();
         }
-        let shown = Cvm::new(&engine).show("run").await.unwrap();
+        let cvm = Cvm::new(&engine);
+        let shown = cvm.show("run").await.unwrap();
         assert_eq!((shown.status, shown.result), (Status::Complete, json!(200)));
-        let written = written_by_collection(folder.path());
-        let (pages, heads) = (written["cvm.heap_pages"], written["cvm.executions"]);
-        assert!(pages + heads <= 2_000_000, "cold: {is_cold}, {written:#?}");
-        println!("cold: {is_cold}, {written:?}, kept {:?}", kept(&engine).await);
-        Cvm::new(&engine).delete("run").await.unwrap();
-        assert_eq!(kept(&engine).await, (0, 0));
+        let listing = ListCalls { execution: Some("run".into()), ..ListCalls::default() };
+        let calls = cvm.calls(&listing).await.unwrap().items;
+        messages.pop();
+        assert_eq!(calls[99].args, json!({ "prompt": Json::from(messages).to_string() }));
+        let (written, (_, kept)) = (written_by_collection(folder.path()), self::kept(&engine).await);
+        println!("cold: {is_cold}, {written:#?}, kept {kept}");
+        assert!(written.values().sum::<usize>() <= 1_500_000 && kept <= 1_000_000, "{written:#?}, kept {kept}");
+        cvm.delete("run").await.unwrap();
+        assert_eq!(self::kept(&engine).await, (0, 0));
     }
 }
