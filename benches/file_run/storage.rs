@@ -3,14 +3,13 @@
 //!
 //! - a new document: all of it, including its row in the ledger;
 //! - a changed document: only the new values, without their paths;
-//! - a heap page that replaces another version of it: the values that differ, as if one document had changed;
+//! - a row of heap pages: its text, which no earlier row of the page has;
 //! - a deletion: nothing. Revisions, hashes, checksums and index entries do not count as content.
 //!
 //! Live bytes are a stricter measure: the JSON of the documents at the end, without replaced versions. Both are
 //! reported. The reserve is not counted. Disk space is the bytes of files, or the blocks that the file system allocated
 //! for them.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -22,7 +21,7 @@ use runstate::domain::cvm::{COLLECTIONS, HEAP_PAGES, Start};
 use runstate::schema::Query;
 use runstate::store::file::FileStoreOptions;
 use runstate::store::{COMMANDS, Freshness, Store};
-use runstate::value::{Document, Json, difference};
+use runstate::value::Json;
 
 use super::BenchError;
 use super::figures::{Figure, Figures};
@@ -48,8 +47,8 @@ const WORDS: [&str; 24] = [
 
 /// Bytes of files, and of their allocated blocks.
 #[derive(Clone, Copy, Default)]
-struct DiskSize {
-    apparent: u64,
+pub struct DiskSize {
+    pub apparent: u64,
     blocks: u64,
 }
 
@@ -99,8 +98,6 @@ struct UniqueBytes {
     bytes: usize,
     /// The next commit to read.
     next: u64,
-    /// Current heap pages, by execution, number and part.
-    pages: HashMap<[String; 3], Document>,
 }
 
 impl UniqueBytes {
@@ -130,16 +127,14 @@ impl UniqueBytes {
     fn count(&mut self, op: &Json) {
         let values = op["set"].as_array().into_iter().flatten().map(|set| json_bytes(&set[1]));
         self.bytes += values.sum::<usize>();
-        let Some(document) = op["doc"].as_object() else { return };
+        if op["doc"].is_null() {
+            return;
+        }
         if op["c"] != HEAP_PAGES.name {
             self.bytes += json_bytes(&op["doc"]);
             return;
         }
-        let page = ["executionId", "page", "part"].map(|field| op["doc"][field].to_string());
-        self.bytes += match self.pages.insert(page, document.clone()) {
-            Some(before) => difference(&before, document).set.iter().map(|(_, value)| json_bytes(value)).sum(),
-            None => json_bytes(&op["doc"]),
-        };
+        self.bytes += json_bytes(&op["doc"]["text"]);
     }
 }
 
@@ -159,7 +154,7 @@ async fn document_bytes(store: &dyn Store) -> Result<usize, BenchError> {
 }
 
 /// The disk space of all files of a store, without its reserve. Files that vanish meanwhile are not counted.
-fn disk_size(folder: &Path) -> DiskSize {
+pub fn disk_size(folder: &Path) -> DiskSize {
     let mut size = DiskSize::default();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(metadata) = entry.metadata() else { continue };

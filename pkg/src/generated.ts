@@ -7279,7 +7279,7 @@ export interface CvmExecutionLogsDocument {
   details: { [key: string]: Json };
 }
 
-/** A document of `cvm.executions`, version 3 of its schema. */
+/** A document of `cvm.executions`, version 4 of its schema. */
 export interface CvmExecutionsDocument {
   id: string;
   programId: string;
@@ -7362,7 +7362,7 @@ export interface CvmExecutionsDocument {
   cancelAt?: number | null;
 }
 
-/** A document of `cvm.heap_pages`, version 2 of its schema. */
+/** A document of `cvm.heap_pages`, version 3 of its schema. */
 export interface CvmHeapPagesDocument {
   id: string;
   executionId: string;

@@ -27,7 +27,7 @@ const ENTITY_ATTRIBUTES: &[&str] = &[
 ];
 const SERIES_FIELDS: &[&str] = &["time", "meta"];
 /// How a query of one document differs from what the noun gives, and how a list does.
-const SHOW_ATTRIBUTES: &[&str] = &["name", "cli", "row"];
+const SHOW_ATTRIBUTES: &[&str] = &["name", "cli", "row", "complete"];
 const LIST_ATTRIBUTES: &[&str] = &["name", "cli", "row", "sort"];
 const FIELDS_ATTRIBUTES: &[&str] = &["rename_all", "inside", "upgrade"];
 
@@ -76,6 +76,8 @@ struct QueryAttributes {
     cli: Option<LitStr>,
     /// The fields that it returns of a document.
     row: Option<Path>,
+    /// The function that adds to it what other documents have.
+    complete: Option<Path>,
     /// The order by default.
     sort: Option<LitStr>,
 }
@@ -436,9 +438,20 @@ impl<'a> Struct<'a> {
             ),
         );
         let name = &self.input.ident;
+        let complete = self.attributes.show.complete.as_ref().map(|complete| {
+            quote! {
+                fn complete(
+                    view: &::runstate::decision::View,
+                    shown: &mut [#shown],
+                ) -> ::core::result::Result<(), ::runstate::decision::Rejection> {
+                    #complete(view, shown)
+                }
+            }
+        });
         Ok(Some(quote! {
             #[automatically_derived]
             impl ::runstate::operation::EntityQueries for #name {
+                #complete
                 type Shown = #shown;
                 type Row = #row;
                 const SORT: ::core::option::Option<(&'static str, ::runstate::schema::Direction)> = #sort;
@@ -555,6 +568,7 @@ impl QueryAttributes {
                 "name" => self.name = Some(one.value()?.parse()?),
                 "cli" => self.cli = Some(one.value()?.parse()?),
                 "row" => self.row = Some(one.value()?.parse()?),
+                "complete" => self.complete = Some(one.value()?.parse()?),
                 _ => self.sort = Some(one.value()?.parse()?),
             }
             Ok(())

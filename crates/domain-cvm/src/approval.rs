@@ -16,7 +16,7 @@ use serde_json::json;
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
 use super::settings::Settings;
-use super::{call_cost, child_rows, codes, waiting};
+use super::{call_cost, child_rows, codes, request_text, waiting};
 use crate::LogLevel;
 
 /// Longest note of an approval, and longest reason of a rejection, in bytes.
@@ -166,6 +166,7 @@ impl Command for Approve {
             return self.decide_cost(view, ctx, &head, row);
         }
         let call = &mut row.entity;
+        call.request = request_text::whole(view, call)?.into_owned();
         let mut original_args = None;
         if let Some(args) = &self.args {
             if call.kind == COGNITIVE {

@@ -16,6 +16,7 @@ use super::answer_schema::{self, Schema};
 use super::approval::Approval;
 use super::call_cost;
 use super::execution::ExecutionHead;
+use super::request_text;
 use crate::codes;
 
 /// The kind of `CC(...)`.
@@ -37,7 +38,7 @@ pub(super) fn open_hint(kind: &str) -> Hint {
     rename_all = "camelCase",
     noun = "call",
     when = "exists(request)",
-    show(name = "cvm.call", row = CallView),
+    show(name = "cvm.call", row = CallView, complete = request_text::complete),
     list(name = "cvm.calls", row = CallView)
 )]
 #[index(execution_id, step)]
@@ -118,7 +119,7 @@ pub struct Call {
 #[derive(Fields, Clone, Debug, Default, PartialEq)]
 #[entity(rename_all = "camelCase")]
 pub struct Request {
-    /// The question in words; empty for tools.
+    /// The question in words; empty for tools. A long one is cut with a mark.
     pub prompt: String,
     /// The arguments of a tool.
     #[entity(omit_default)]
@@ -139,6 +140,8 @@ pub struct Request {
     pub cost: Option<Cost>,
     /// What happens when a budget lacks the cost; missing: it waits.
     pub on_refused: Option<OnRefused>,
+    /// Where prompt and arguments are, if they are long; here are only their beginnings then.
+    pub text: Option<Json>,
 }
 
 /// What happens to a call when a budget lacks its cost.
@@ -203,6 +206,10 @@ pub struct CallView {
     /// The arguments of a tool.
     #[entity(path = "request.args", default)]
     pub args: Json,
+    /// Where prompt and arguments are stored, if they are long. A result has the whole of them instead.
+    #[serde(skip)]
+    #[entity(path = "request.text")]
+    pub request_text: Option<Json>,
     /// The only valid answers; missing: any.
     #[entity(path = "request.choices")]
     pub choices: Option<Vec<Json>>,
@@ -429,6 +436,7 @@ impl Call {
                 on_refused,
                 prompt: request.prompt,
                 args: request.args,
+                text: None,
             },
             kind: request.kind,
             occurrence: request.key.as_ref().map(|keyed| keyed.occurrence),
@@ -679,7 +687,11 @@ impl Call {
 
     /// The prompt in the head of its execution: the question, or a description of the tool call or timer.
     pub(super) fn prompt_of_head(&self) -> String {
-        prompt_of_head(&self.kind, &self.request.prompt, &self.request.args, self.request.deadline)
+        match (&self.request.text, &self.request.args) {
+            // The JSON of long arguments is cut already.
+            (Some(_), Json::String(args)) if self.kind != COGNITIVE => format!("{} {}", self.kind, truncate(args, 200)),
+            (_, args) => prompt_of_head(&self.kind, &self.request.prompt, args, self.request.deadline),
+        }
     }
 
     /// Opens the call again, which was cancelled when its program failed. It keeps its approval. Without one it awaits
@@ -698,16 +710,19 @@ impl Call {
     }
 }
 
+/// Characters of a prompt in the head of its execution, which is written at every turn. The call has the whole of it.
+const HEAD_PROMPT_CHARS: usize = 1_000;
+
 /// The prompt in the head of an execution that waits for such a call.
 pub(super) fn prompt_of_head(kind: &str, prompt: &str, args: &Json, deadline: Option<Timestamp>) -> String {
     match (kind, deadline) {
-        (COGNITIVE, _) => prompt.to_owned(),
+        (COGNITIVE, _) => truncate(prompt, HEAD_PROMPT_CHARS),
         (TIMER, Some(until)) => format!("sleep until {until}"),
         (tool, _) => format!("{tool} {}", truncate(&json_text(args), 200)),
     }
 }
 
-fn truncate(text: &str, max_chars: usize) -> String {
+pub(super) fn truncate(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),

@@ -1,13 +1,12 @@
 //! The rows of an execution that grow without limit, so that its head does not: output, heap pages, logs, history. All
 //! are inserted and deleted, never updated.
 
-use std::borrow::Cow;
-
 use runstate_core::prelude::*;
 use runstate_value as value;
 use schemars::JsonSchema;
 
 use super::row_id;
+use super::sliced_text::{MAX_ROWS_BITS, Slot};
 
 /// `cvm.outputs`: all lines of output, in order of `seq`.
 pub const OUTPUTS: Collection = OutputRow::COLLECTION;
@@ -39,10 +38,11 @@ struct OutputRow {
     continued: bool,
 }
 
-/// A page of the heap, or a part of one that is too large for one row. Page -1 holds stack and scopes if they are too
-/// large for the head.
+/// Text of pages of the heap. The head names the slices of rows that a page consists of, so that a turn writes what it
+/// changed. Such rows are of page -2, whichever pages they have text of. Rows of page -3 are the text of long requests. A row of version 2 is a page, or a part of one
+/// that was too large for one row; page -1 of them is stack and scopes that were too large for the head.
 #[derive(Clone, Entity)]
-#[entity(collection = "cvm.heap_pages", version = 2, insert_only, rename_all = "camelCase")]
+#[entity(collection = "cvm.heap_pages", version = 3, insert_only, rename_all = "camelCase")]
 #[index(execution_id, page)]
 struct HeapPageRow {
     #[entity(id)]
@@ -51,11 +51,11 @@ struct HeapPageRow {
     execution_id: String,
     page: i64,
     version: u64,
-    /// The page in rows from before 0.2.
+    /// The page in rows of version 1.
     objects: Option<Vec<Json>>,
-    /// The position of `text` among the parts, if there are several.
+    /// The position of the row among those of this version, if there are several.
     part: Option<u32>,
-    /// The JSON text of the page.
+    /// The text: pieces of pages, or the JSON text of the page.
     text: Option<String>,
 }
 
@@ -171,39 +171,93 @@ pub(super) fn is_continued(row: &Document) -> bool {
     row.contains_key("continued")
 }
 
-/// The key of one row of a page.
+/// The page number of rows with slices of pages.
+const SLICES_PAGE: i64 = -2;
+
+/// The key of one row of a page as version 2 has it.
 pub(super) fn page_key(execution: &str, page: i64, version: u64, part: u32) -> Key {
     let id = row_id(&["page", execution, &page.to_string(), &version.to_string(), &part.to_string()]);
     Key::new(&HEAP_PAGES, &id)
 }
 
-/// The rows of a page with this JSON text. If there are several, each has a `part`.
-pub(super) fn page_rows(execution: &str, page: i64, version: u64, text: &str) -> Result<Vec<Change>> {
-    let parts = split(text);
-    let several = parts.len() > 1;
-    let row = |(part, text): (u32, &str)| {
-        Change::stage(&HeapPageRow {
-            id: page_key(execution, page, version, part).id.to_string(),
-            execution_id: execution.to_owned(),
-            page,
-            version,
-            objects: None,
-            part: several.then_some(part),
-            text: Some(text.to_owned()),
-        })
-    };
-    (0..).zip(parts).map(row).collect()
+/// The number of a row with slices of pages: the version of its save, and its part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RowNumber(u64);
+
+impl RowNumber {
+    /// Row `part` of a save with this version.
+    pub fn new(version: u64, part: usize) -> Self {
+        Self(version << MAX_ROWS_BITS | part as u64)
+    }
+
+    /// Whether it is not the number of a row.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    fn version(self) -> u64 {
+        self.0 >> MAX_ROWS_BITS
+    }
+
+    fn part(self) -> u32 {
+        (self.0 & ((1 << MAX_ROWS_BITS) - 1)) as u32
+    }
 }
 
+/// The key of a row with slices of pages.
+pub(super) fn slices_key(execution: &str, row: RowNumber) -> Key {
+    page_key(execution, SLICES_PAGE, row.version(), row.part())
+}
+
+/// A row with slices of pages.
+pub(super) fn slices_row(execution: &str, row: RowNumber, text: String) -> Result<Change> {
+    Change::stage(&HeapPageRow {
+        id: slices_key(execution, row).id.to_string(),
+        execution_id: execution.to_owned(),
+        page: SLICES_PAGE,
+        version: row.version(),
+        objects: None,
+        part: Some(row.part()).filter(|part| *part > 0),
+        text: Some(text),
+    })
+}
+
+/// The page number of rows with slices of requests.
+pub(super) const REQUESTS_PAGE: i64 = -3;
+
+/// The key of a row with slices of requests.
+pub(super) fn request_key(execution: &str, row: Slot) -> Key {
+    page_key(execution, REQUESTS_PAGE, row.into(), 0)
+}
+
+/// A row with slices of requests, kept as long as the execution.
+pub(super) fn request_row(execution: &str, row: Slot, text: String) -> Result<Change> {
+    Change::append(&HeapPageRow {
+        id: request_key(execution, row).id.to_string(),
+        execution_id: execution.to_owned(),
+        page: REQUESTS_PAGE,
+        version: row.into(),
+        objects: None,
+        part: None,
+        text: Some(text),
+    })
+}
+
+/// The text of a row of pages.
+pub(super) fn page_text(row: &Document) -> Option<&str> {
+    row.get("text").and_then(Json::as_str)
+}
+
+/// A page from its rows of version 2 or 1.
 pub(super) fn page_json(rows: &[&Document]) -> Result<Json, String> {
     if let [row] = rows
         && let Some(objects) = row.get("objects")
     {
         return Ok(objects.clone());
     }
-    let texts: Vec<&str> = rows.iter().filter_map(|row| row.get("text").and_then(Json::as_str)).collect();
-    let text = if let [text] = texts.as_slice() { Cow::Borrowed(*text) } else { Cow::Owned(texts.concat()) };
-    value::parse(&text).map_err(|error| error.to_string())
+    let texts: Vec<&str> = rows.iter().filter_map(|row| page_text(row)).collect();
+    value::parse(&texts.concat()).map_err(|error| error.to_string())
 }
 
 /// Splits text into parts of at most [`PART_BYTES`], between characters.

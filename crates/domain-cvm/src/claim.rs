@@ -156,7 +156,7 @@ impl Leased for Call {
             reservation: reserved.output.clone(),
         };
         let change = row.update(ctx.now)?;
-        let result = ClaimResult::new(claimed.clone(), Work::new(claimed, &row.entity)?);
+        let result = ClaimResult::new(claimed.clone(), Work::new(view, claimed, &row.entity)?);
         Ok(reserved.map(|_| result).change(change))
     }
 
@@ -165,7 +165,7 @@ impl Leased for Call {
         let is_claimed =
             |row: &LoadedEntity<Self>| row.entity.claim.as_ref().is_some_and(|one| one.token == claimed.token);
         let row = Self::find(view, &claimed.call)?.filter(is_claimed);
-        row.map(|row| Work::new(claimed.clone(), &row.entity)).transpose()
+        row.map(|row| Work::new(view, claimed.clone(), &row.entity)).transpose()
     }
 
     fn document(&self) -> Key {

@@ -76,7 +76,7 @@ impl Inspection {
             Err(rejection) => self.problems.push(reason(rejection)),
         }
         self.problems.extend(waiting::find_open_calls(view, execution).err().map(reason));
-        self.pages = loaded_machine::rows_in_use(execution).map(|key| key.id.to_string()).collect();
+        self.pages = loaded_machine::rows_in_use(execution).into_iter().map(|key| key.id.to_string()).collect();
         self.output_rows = get(head, "state.outputRows").map(|_| execution.output_rows);
         self.output_count = execution.output_count;
         self.output_digest.clone_from(&execution.output_digest);

@@ -1,6 +1,8 @@
-//! The loaded machine of an execution, with its heap. It is decoded from the head and the current page rows, cached
-//! between turns, and saved as the pages that changed. A cached machine and one decoded anew decide the same.
+//! The loaded machine of an execution, with its heap. It is decoded from the head and the rows of its pages, cached
+//! between turns, and saved as what changed in its pages. A cached machine and one decoded anew decide the same.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,57 +11,58 @@ use runstate_core::error_code::ErrorCode;
 use runstate_core::prelude::*;
 use runstate_value::{self as value, DeserializeError, canonical_json, json_bytes, write_canonical_json};
 use runstate_vm as vm;
-use serde::Deserializer;
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
+use serde::{Deserializer, Serializer};
 use serde_json::json;
 
+use super::child_rows::RowNumber;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionLimits, ExecutionState};
 use super::program::{DecodedProgram, version_key};
+use super::request_text::LongRequests;
 use super::settings::Settings;
+use super::sliced_text::{RowWriter, Slice, Slot, StoredTexts};
 use super::{child_rows, recorded_answers};
 use crate::codes;
 
-/// Largest JSON of stack and scopes in the head, in bytes. A larger one has rows of its own.
-const FRAMES_BYTES: usize = 256 * 1024;
+/// Largest JSON of stack and scopes in the head, in bytes. A larger one is a text of its own, of which a turn writes
+/// what changed.
+const FRAMES_BYTES: usize = 16 * 1024;
 
-/// Largest size of the open calls in the head, in bytes. Larger ones have rows of their own, with stack and scopes.
+/// Largest size of the open calls in the head, in bytes. Larger ones are in that text.
 const OPEN_CALL_BYTES: u64 = 16 * 1024;
 
-/// Page number of the rows that hold stack and scopes when the head does not.
+/// Page number of stack and scopes.
 const FRAMES_PAGE: i64 = -1;
 
-/// The version of a page: a counter in its last byte, and above it a number derived from the command that wrote it.
-/// Rows that a dead process staged for another command, or that belonged to an earlier execution of this id, therefore
-/// never collide with new ones.
-#[derive(Clone, Copy)]
-struct PageVersions {
-    writer: u64,
+/// The number of stack and scopes among the stored texts. That of a page is one more than its number.
+const FRAMES_TEXT: usize = 0;
+
+/// The version of the rows of a save: a counter in its last byte, and above it a number derived from the command that
+/// wrote them. Rows that a dead process staged for another command, or that belonged to an earlier execution of this
+/// id, therefore never collide with new ones. `last`: the version of the last save.
+fn next_version(ctx: &Ctx, last: u64) -> u64 {
+    let [a, b, c, d, ..] = ctx.seed("pages");
+    u64::from(u32::from_be_bytes([a, b, c, d])) << 8 | (last.wrapping_add(1) & 0xff)
 }
 
-impl PageVersions {
-    fn new(ctx: &Ctx) -> Self {
-        let [a, b, c, d, ..] = ctx.seed("pages");
-        Self { writer: u64::from(u32::from_be_bytes([a, b, c, d])) << 8 }
-    }
-
-    /// The version that replaces `old`. It always differs from `old`.
-    fn after(self, old: u64) -> u64 {
-        self.writer | (old.wrapping_add(1) & 0xff)
-    }
-}
-
-/// The current pages, and the other data of the heap that an exact continuation needs.
+/// Where the current pages are, and the other data of the heap that an exact continuation needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Document")]
 pub(super) struct PageTable {
     /// The pages by number.
     pub pages: Vec<PageRef>,
-    /// The rows of stack and scopes, if they are not in the head.
+    /// Stack and scopes, if they are not in the head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spill: Option<PageRef>,
-    /// Version of the newest rows of stack and scopes.
+    /// Version of the newest rows.
     #[serde(skip_serializing_if = "is_zero")]
-    pub spilled: u64,
+    pub saved: u64,
+    /// The rows that slices name, by slot. That of a free slot is 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowNumber>,
+    /// The long requests of its calls.
+    #[serde(skip_serializing_if = "LongRequests::is_empty")]
+    pub requests: LongRequests,
     /// The heap's own counters (`nextRef` and others).
     #[serde(flatten)]
     pub counters: Document,
@@ -71,16 +74,74 @@ struct PageTableFields {
     pages: Vec<PageRef>,
     spill: Option<PageRef>,
     #[serde(default)]
-    spilled: u64,
+    saved: u64,
+    #[serde(default)]
+    rows: Vec<RowNumber>,
+    #[serde(default)]
+    requests: LongRequests,
 }
 
 impl TryFrom<Document> for PageTable {
     type Error = DeserializeError;
 
     fn try_from(mut counters: Document) -> Result<Self, DeserializeError> {
-        let PageTableFields { pages, spill, spilled } = value::from_document(&counters)?;
-        counters.retain(|name, _| !matches!(name.as_str(), "pages" | "spill" | "spilled"));
-        Ok(Self { pages, spill, spilled, counters })
+        let PageTableFields { pages, spill, saved, rows, requests } = value::from_document(&counters)?;
+        counters.retain(|name, _| !matches!(name.as_str(), "pages" | "spill" | "saved" | "rows" | "requests"));
+        Ok(Self { pages, spill, saved, rows, requests, counters })
+    }
+}
+
+impl PageTable {
+    /// Stack and scopes, and the pages, each with its page number.
+    fn texts(&self) -> impl Iterator<Item = (i64, &PageRef)> {
+        self.spill.iter().map(|frames| (FRAMES_PAGE, frames)).chain((0..).zip(&self.pages))
+    }
+
+    /// The slices of all texts.
+    fn slices(&self) -> impl Iterator<Item = &Slice> {
+        self.texts().flat_map(|(_, text)| text.slices())
+    }
+
+    /// The rows of all texts.
+    fn keys(&self, execution: &str) -> impl Iterator<Item = Key> {
+        let older = self.texts().flat_map(move |(page, text)| text.older_keys(execution, page));
+        older.chain(self.row_keys(execution).map(|(_, key)| key))
+    }
+
+    /// The rows that slices name.
+    fn row_keys(&self, execution: &str) -> impl Iterator<Item = (Slot, Key)> {
+        let rows = (0..).zip(&self.rows).filter(|(_, row)| !row.is_none());
+        rows.map(move |(slot, row)| (slot, child_rows::slices_key(execution, *row)))
+    }
+
+    /// A writer of rows in free slots. `bytes`: about the size of all that is saved.
+    fn writer(&self, bytes: u64) -> RowWriter {
+        let rows = self.rows.clone();
+        RowWriter::new((0..).filter(move |slot: &Slot| rows.get(*slot as usize).is_none_or(|row| row.is_none())), bytes)
+    }
+
+    /// Takes the new rows of a writer into the table, and those that are not in use out of it. Returns the changes.
+    fn replace_rows(&mut self, execution: &str, writer: RowWriter, stored: &mut StoredTexts) -> Result<Vec<Change>> {
+        let mut unused = stored.remove_unused(self.slices());
+        let mut changes = Vec::new();
+        for (part, (slot, text)) in writer.into_rows().into_iter().enumerate() {
+            // What was copied out of a row of this save was written twice.
+            if !unused.remove(&slot) {
+                let row = RowNumber::new(self.saved, part);
+                let slot = slot as usize;
+                self.rows.resize(self.rows.len().max(slot + 1), RowNumber::default());
+                self.rows[slot] = row;
+                changes.push(child_rows::slices_row(execution, row, text)?);
+            }
+        }
+        for slot in unused {
+            if let Some(row) = self.rows.get_mut(slot as usize) {
+                changes.push(Change::Retire { key: child_rows::slices_key(execution, std::mem::take(row)) });
+            }
+        }
+        let used = self.rows.iter().rposition(|row| !row.is_none()).map_or(0, |last| last + 1);
+        self.rows.truncate(used);
+        Ok(changes)
     }
 }
 
@@ -88,14 +149,28 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-/// The current version of a page, and its number of rows if that is not one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+/// Where a page is.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PageRef {
-    /// The page is one row.
+    /// It is one row of this version, in the form before slices; version 0: it was never written.
     Whole(u64),
-    /// The page is this number of rows.
+    /// It is this number of rows, in the form before slices.
     Parts(u64, u32),
+    /// It is these slices of rows. In JSON one list: the slot of the row, start and length of each.
+    Slices(Vec<Slice>),
+}
+
+impl Serialize for PageRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            PageRef::Whole(version) => serializer.serialize_u64(*version),
+            PageRef::Parts(version, parts) => (version, parts).serialize(serializer),
+            PageRef::Slices(slices) => {
+                let numbers = slices.iter().flat_map(|slice| [slice.row, slice.start, slice.len]);
+                serializer.collect_seq(numbers)
+            }
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for PageRef {
@@ -110,7 +185,7 @@ impl<'de> Visitor<'de> for PageRefVisitor {
     type Value = PageRef;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a version, or a version and a number of rows")
+        f.write_str("a version, a version and a number of rows, or slots with starts and lengths")
     }
 
     fn visit_u64<E: de::Error>(self, version: u64) -> Result<PageRef, E> {
@@ -118,48 +193,86 @@ impl<'de> Visitor<'de> for PageRefVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<PageRef, A::Error> {
-        match (sequence.next_element()?, sequence.next_element()?) {
-            (Some(version), Some(parts)) => Ok(PageRef::Parts(version, parts)),
-            _ => Err(de::Error::invalid_type(Unexpected::Seq, &self)),
+        let mut numbers = Vec::new();
+        while let Some(number) = sequence.next_element::<u64>()? {
+            numbers.push(number);
         }
+        let invalid = || de::Error::invalid_type(Unexpected::Seq, &self);
+        let small = |number: u64| -> Result<u32, A::Error> { u32::try_from(number).map_err(|_| invalid()) };
+        if let [version, parts] = numbers[..] {
+            return Ok(PageRef::Parts(version, small(parts)?));
+        }
+        let (slices, rest) = numbers.as_chunks::<3>();
+        if !rest.is_empty() {
+            return Err(invalid());
+        }
+        let slice = |[row, start, len]: &[u64; 3]| -> Result<Slice, A::Error> {
+            Ok(Slice { row: small(*row)?, start: small(*start)?, len: small(*len)? })
+        };
+        Ok(PageRef::Slices(slices.iter().map(slice).collect::<Result<_, _>>()?))
     }
 }
 
 impl PageRef {
-    /// References rows of this version.
-    fn new(version: u64, rows: usize) -> Self {
-        if rows == 1 {
-            PageRef::Whole(version)
-        } else {
-            PageRef::Parts(version, u32::try_from(rows).unwrap_or(u32::MAX))
-        }
+    fn slices(&self) -> &[Slice] {
+        if let PageRef::Slices(slices) = self { slices } else { &[] }
     }
 
-    fn version(self) -> u64 {
-        match self {
-            PageRef::Whole(version) | PageRef::Parts(version, _) => version,
-        }
-    }
-
-    fn keys(self, execution: &str, page: i64) -> impl Iterator<Item = Key> {
-        let (version, parts) = match self {
-            PageRef::Whole(version) => (version, 1),
+    /// The rows of a page in the form before slices.
+    fn older_keys(&self, execution: &str, page: i64) -> impl Iterator<Item = Key> {
+        let (version, parts) = match *self {
+            PageRef::Whole(version) => (version, u32::from(version > 0)),
             PageRef::Parts(version, parts) => (version, parts),
+            PageRef::Slices(_) => (0, 0),
         };
         (0..parts).map(move |part| child_rows::page_key(execution, page, version, part))
     }
+}
 
-    fn retire(self, execution: &str, page: i64) -> impl Iterator<Item = Change> {
-        self.keys(execution, page).map(|key| Change::Retire { key })
+/// The rows of the pages of an execution that was read.
+struct PageRows<'v> {
+    view: &'v View,
+    execution: &'v str,
+    /// The texts of the rows that slices name.
+    texts: BTreeMap<Slot, &'v str>,
+}
+
+impl<'v> PageRows<'v> {
+    fn load(view: &'v View, execution: &'v ExecutionHead) -> Result<Self> {
+        let mut rows = Self { view, execution: &execution.id, texts: BTreeMap::new() };
+        for (slot, key) in execution.heap.row_keys(&execution.id) {
+            let row = rows.row(&key)?;
+            rows.texts.insert(slot, child_rows::page_text(row).unwrap_or_default());
+        }
+        let older = execution.heap.texts().flat_map(|(page, text)| text.older_keys(&execution.id, page));
+        older.map(|key| rows.row(&key).map(drop)).collect::<Result<()>>()?;
+        Ok(rows)
     }
 
-    fn rows<'v>(self, view: &'v View, execution: &str, page: i64) -> Result<Vec<&'v Document>> {
-        let row = |key| match view.get(&key) {
-            Some(row) => Ok(&*row.document),
-            None => Err(Rejection::Torn(format!("{key} is missing"))),
+    fn row(&self, key: &Key) -> Result<&'v Document> {
+        let missing = || Rejection::Torn(format!("{key} is missing"));
+        self.view.get(key).map(|row| &*row.document).ok_or_else(missing)
+    }
+
+    /// The JSON of a page. Its text is recorded in `stored`.
+    fn json(&self, page: i64, reference: &PageRef, stored: &mut StoredTexts) -> Result<Json, String> {
+        let PageRef::Slices(slices) = reference else {
+            let rows = reference.older_keys(self.execution, page).map(|key| self.row(&key));
+            let rows = rows.collect::<Result<Vec<_>>>().map_err(|missing| missing.to_string())?;
+            return child_rows::page_json(&rows);
         };
-        self.keys(execution, page).map(row).collect()
+        let part = |slice: &Slice| self.texts.get(&slice.row).and_then(|row| slice.of(row));
+        let parts: Option<Vec<&str>> = slices.iter().map(part).collect();
+        let parts = parts.ok_or_else(|| format!("page {page} names text that its rows do not have"))?;
+        let text = if let [part] = parts[..] { Cow::Borrowed(part) } else { Cow::Owned(parts.concat()) };
+        stored.add(text_number(page), &text);
+        value::parse(&text).map_err(|error| error.to_string())
     }
+}
+
+/// The number of a page among the stored texts.
+fn text_number(page: i64) -> usize {
+    usize::try_from(page - FRAMES_PAGE).unwrap_or(FRAMES_TEXT)
 }
 
 /// Stack, scopes and the rest of the machine's saved state.
@@ -186,6 +299,10 @@ impl Frames {
 pub(super) struct LoadedMachine {
     pub machine: vm::Machine,
     pub program_hash: Arc<str>,
+    /// What is stored of its pages.
+    stored: StoredTexts,
+    /// What is stored of its last long requests.
+    pub requests: StoredTexts,
     /// The reason why it cannot run; it then only holds variables and operands. `None`: it can run.
     unrunnable_reason: Option<Arc<str>>,
 }
@@ -203,28 +320,19 @@ pub(super) fn reads(view: &View, id: &str) -> ReadSet {
         return reads;
     }
     reads = reads.with_key(version_key(&execution.program_id, execution.program_version));
-    for (page, reference) in (0..).zip(&execution.heap.pages) {
-        reads.keys.extend(reference.keys(id, page));
-    }
-    if let Some(spill) = execution.heap.spill {
-        reads.keys.extend(spill.keys(id, FRAMES_PAGE));
-    }
+    reads.keys.extend(execution.heap.keys(id));
+    reads.keys.extend(execution.heap.requests.keys(id));
     reads
 }
 
 /// At most `limit` rows that hold the heap of `execution`.
 pub(super) fn heap_rows(execution: &ExecutionHead, limit: usize) -> Vec<Key> {
-    pages_in_use(execution).take(limit).collect()
+    rows_in_use(execution).into_iter().take(limit).collect()
 }
 
 /// All rows of [`HEAP_PAGES`](super::HEAP_PAGES) that the head of `execution` names.
-pub(super) fn rows_in_use(execution: &ExecutionHead) -> impl Iterator<Item = Key> {
-    let frames = execution.heap.spill.into_iter().flat_map(|spill| spill.keys(&execution.id, FRAMES_PAGE));
-    pages_in_use(execution).chain(frames)
-}
-
-fn pages_in_use(execution: &ExecutionHead) -> impl Iterator<Item = Key> {
-    (0..).zip(&execution.heap.pages).flat_map(|(page, reference)| reference.keys(&execution.id, page))
+pub(super) fn rows_in_use(execution: &ExecutionHead) -> Vec<Key> {
+    execution.heap.keys(&execution.id).collect()
 }
 
 impl LoadedMachine {
@@ -238,7 +346,13 @@ impl LoadedMachine {
 
     /// Wraps a machine that can run, with the hash of its program.
     pub fn new(machine: vm::Machine, program_hash: Arc<str>) -> Self {
-        Self { machine, program_hash, unrunnable_reason: None }
+        Self {
+            machine,
+            program_hash,
+            stored: StoredTexts::default(),
+            requests: StoredTexts::default(),
+            unrunnable_reason: None,
+        }
     }
 
     /// Keeps the variables and operands of an imported execution whose program cannot resume where it ended. The
@@ -252,7 +366,7 @@ impl LoadedMachine {
     ) -> Result<Self, vm::RestoreError> {
         let legacy_state = vm::LegacyMachineState { pc: 0, prompt: None, ..*legacy_state };
         let machine = vm::Machine::from_legacy_state(vm::VerifiedProgram::halting(), seed, limits, &legacy_state)?;
-        Ok(Self { machine, program_hash, unrunnable_reason: Some(reason.into()) })
+        Ok(Self { unrunnable_reason: Some(reason.into()), ..Self::new(machine, program_hash) })
     }
 
     /// Returns the machine of `execution`, to run it: the cached one for the revision that was read, or else one
@@ -276,13 +390,15 @@ impl LoadedMachine {
             return Ok(cached.clone());
         }
         let decoded = DecodedProgram::load(view, &version_key(&execution.program_id, execution.program_version))?;
-        let pages: Vec<Vec<&Document>> = (0..)
-            .zip(&execution.heap.pages)
-            .map(|(page, reference)| reference.rows(view, &execution.id, page))
-            .collect::<Result<_, _>>()?;
-        let frames = match execution.heap.spill {
+        let rows = PageRows::load(view, execution)?;
+        let mut stored = StoredTexts::default();
+        for (row, text) in &rows.texts {
+            stored.add_row(*row, text.len());
+        }
+        let frames = match &execution.heap.spill {
             None => execution.frames.clone(),
-            Some(spill) => child_rows::page_json(&spill.rows(view, &execution.id, FRAMES_PAGE)?)
+            Some(spill) => rows
+                .json(FRAMES_PAGE, spill, &mut stored)
                 .and_then(|frames| value::from_value(&frames).map_err(|e| e.to_string()))
                 .map_err(|why| Rejection::damaged(&key, &why))?,
         };
@@ -296,11 +412,12 @@ impl LoadedMachine {
             random: execution.random.clone(),
             machine: frames.machine,
         };
-        let pages = pages.iter().map(|rows| child_rows::page_json(rows));
+        let pages = (0..).zip(&execution.heap.pages).map(|(page, text)| rows.json(page, text, &mut stored));
         let program = if unrunnable_reason.is_some() { vm::VerifiedProgram::halting() } else { decoded.program };
         let machine = vm::Machine::restore(program, &saved, pages, limits(&execution.limits, ctx))
             .map_err(|e| Rejection::damaged(&key, &e))?;
-        Ok(Self { machine, program_hash: decoded.hash, unrunnable_reason })
+        let requests = execution.heap.requests.load(view, &execution.id)?;
+        Ok(Self { stored, requests, unrunnable_reason, ..Self::new(machine, decoded.hash) })
     }
 
     /// The machine in another version of its program, which `execution` then has.
@@ -318,7 +435,7 @@ impl LoadedMachine {
             Rejection::Domain { code: codes::VERSION_MISMATCH, message, details }
         })?;
         execution.program_version = version;
-        Ok(Self::new(machine, decoded.hash))
+        Ok(Self { stored: self.stored, requests: self.requests, ..Self::new(machine, decoded.hash) })
     }
 
     /// The value for the engine's cache. An ended execution is not cached, since its readers can wait for its rows.
@@ -334,52 +451,68 @@ impl LoadedMachine {
         })
     }
 
-    /// Stores the machine's state in the head. Returns the changes of rows: new versions of the changed pages, and the
-    /// removal of the old ones.
+    /// Stores the machine's state in the head. Returns the changes of rows: what changed in the pages, and the removal
+    /// of what is not used any more.
     pub fn save(&mut self, execution: &mut ExecutionHead, ctx: &Ctx) -> Result<Vec<Change>> {
         let saved = self.machine.save();
-        let versions = PageVersions::new(ctx);
         let id = execution.id.clone();
-        let heap = &mut execution.heap;
-        let mut changes = Vec::new();
-        for page in self.machine.dirty_pages() {
-            let index = page as usize;
-            // Version 0 only fills the table up to a later page.
-            let old = heap.pages.get(index).copied().filter(|old| old.version() > 0);
-            let version = versions.after(old.map_or(0, PageRef::version));
-            let rows = child_rows::page_rows(&id, i64::from(page), version, &self.machine.encode_page(page))?;
-            changes.extend(old.into_iter().flat_map(|old| old.retire(&id, i64::from(page))));
-            // Pages between the last known one and this one are new too, and follow in this loop.
-            heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
-            heap.pages[index] = PageRef::new(version, rows.len());
-            changes.extend(rows);
-        }
-        self.machine.mark_clean();
-        changes.extend(heap.spill.take().into_iter().flat_map(|old| old.retire(&id, FRAMES_PAGE)));
         let mut frames = Frames { stack: saved.stack, scopes: saved.scopes, machine: saved.machine };
         match &self.unrunnable_reason {
             // The instruction at which it ended stays. The position of the halting machine has no meaning.
             Some(why) => frames.machine[UNRUNNABLE_KEY] = Json::from(&**why),
             None => execution.pc = saved.pc,
         }
-        let bytes: usize = [&frames.stack, &frames.scopes, &frames.machine].into_iter().map(json_bytes).sum();
+        let frames_bytes: usize = [&frames.stack, &frames.scopes, &frames.machine].into_iter().map(json_bytes).sum();
+        let heap = &mut execution.heap;
+        heap.saved = next_version(ctx, heap.saved);
+        let mut writer = heap.writer(self.machine.dirty_bytes());
+        let older = heap.spill.iter().flat_map(|old| old.older_keys(&id, FRAMES_PAGE));
+        let mut retired: Vec<Key> = older.collect();
         // The head is written for each call of a group that is closed.
-        if bytes > FRAMES_BYTES || self.machine.blocking_call_bytes() > OPEN_CALL_BYTES {
-            let text =
-                value::to_json_string(&frames).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
-            heap.spilled = versions.after(heap.spilled);
-            let rows = child_rows::page_rows(&id, FRAMES_PAGE, heap.spilled, &text)?;
-            heap.spill = Some(PageRef::new(heap.spilled, rows.len()));
-            changes.extend(rows);
-            execution.frames = Frames::empty();
-        } else {
-            execution.frames = frames;
+        let spilled = frames_bytes > FRAMES_BYTES || self.machine.blocking_call_bytes() > OPEN_CALL_BYTES;
+        execution.frames = if spilled { Frames::empty() } else { frames.clone() };
+        let frames = spilled.then(|| value::to_json_string(&frames)).transpose();
+        let frames = frames.map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
+        let none = BTreeSet::new();
+        heap.spill = match (&frames, heap.spill.take()) {
+            (None, _) => None,
+            (Some(text), old) => {
+                let old = old.as_ref().map_or(&[][..], PageRef::slices);
+                Some(PageRef::Slices(writer.save(&mut self.stored, FRAMES_TEXT, old, text, &none)))
+            }
+        };
+        for page in self.machine.dirty_pages() {
+            let index = page as usize;
+            // Pages between the last known one and this one are new too, and follow in this loop.
+            heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
+            retired.extend(heap.pages[index].older_keys(&id, page.into()));
+            heap.pages[index] = self.save_page(&mut writer, page, &heap.pages[index], &none);
         }
+        let unwanted = self.stored.rows_to_copy(&writer, heap.slices());
+        if !unwanted.is_empty() {
+            let is_unwanted = |text: &PageRef| text.slices().iter().any(|slice| unwanted.contains(&slice.row));
+            if let (Some(text), Some(old)) = (&frames, heap.spill.as_ref().filter(|text| is_unwanted(text))) {
+                let slices = writer.save(&mut self.stored, FRAMES_TEXT, old.slices(), text, &unwanted);
+                heap.spill = Some(PageRef::Slices(slices));
+            }
+            for (page, reference) in (0..).zip(&mut heap.pages).filter(|(_, text)| is_unwanted(text)) {
+                *reference = self.save_page(&mut writer, page, reference, &unwanted);
+            }
+        }
+        self.machine.mark_clean();
+        let mut changes: Vec<Change> = retired.into_iter().map(|key| Change::Retire { key }).collect();
+        changes.extend(heap.replace_rows(&id, writer, &mut self.stored)?);
         if let Json::Object(counters) = saved.heap {
             heap.counters = counters;
         }
         execution.random = saved.random;
         Ok(changes)
+    }
+
+    fn save_page(&mut self, writer: &mut RowWriter, page: u32, old: &PageRef, unwanted: &BTreeSet<Slot>) -> PageRef {
+        let text = self.machine.encode_page(page);
+        let number = text_number(page.into());
+        PageRef::Slices(writer.save(&mut self.stored, number, old.slices(), &text, unwanted))
     }
 
     /// The state hash: the same wherever the execution is loaded. It covers no times and no ids, but the state of the

@@ -11,7 +11,7 @@ use super::call::CallView;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
 use super::loaded_machine::{self, LoadedMachine};
 use super::policy::Policy;
-use super::{OUTPUTS, child_rows, waiting};
+use super::{OUTPUTS, child_rows, request_text, waiting};
 
 /// Returns all data of an execution.
 ///
@@ -184,7 +184,10 @@ fn result(state: &ExecutionState) -> (Json, Option<ProgramError>) {
 }
 
 fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<CallView>> {
-    waiting::find_open_calls(view, execution)?.iter().map(LoadedEntity::fields).collect()
+    let calls = waiting::find_open_calls(view, execution)?;
+    let mut calls = calls.iter().map(LoadedEntity::fields).collect::<Result<Vec<CallView>>>()?;
+    request_text::complete(view, &mut calls)?;
+    Ok(calls)
 }
 
 /// The outcomes of calls that the machine has not received. Its state has the requests of all calls that it waits for.

@@ -14,6 +14,7 @@ use super::answer::{EarlyAnswer, keyed_id};
 use super::approval::Approval;
 use super::call::{CC_HISTORY, Call, CallOutcome, Response, TIMER};
 use super::execution::ExecutionHead;
+use super::request_text;
 
 /// Whose answers an execution gets.
 #[derive(Fields, Clone, Debug, Default, PartialEq)]
@@ -71,9 +72,13 @@ impl RecordedAnswers {
     /// The response to the same call; `None`: the call must be asked.
     pub(super) fn take(&mut self, view: &View, call: &Call) -> Result<Option<RecordedAnswer>> {
         let answer = |other: Call| RecordedAnswer::of(other, call);
+        let whole = |mut other: Call| {
+            other.request = request_text::whole(view, &other)?.into_owned();
+            Ok::<Call, Rejection>(other)
+        };
         if let Some(key) = self.keyed(call) {
             let early = EarlyAnswer::find(view, &key.id)?.map(|early| early.entity.response);
-            let made = || Ok::<_, Rejection>(Call::find(view, &key.id)?.map(|row| row.entity));
+            let made = || Call::find(view, &key.id)?.map(|row| whole(row.entity)).transpose();
             return match early {
                 Some(response) => Ok((!call.awaits_approval).then_some(RecordedAnswer { response, approved: None })),
                 None => Ok(made()?.filter(|other| other.kind == call.kind).and_then(answer)),
@@ -81,7 +86,11 @@ impl RecordedAnswers {
         }
         // A row that cannot be read is asked again.
         let others = self.left(view).take(LOOKAHEAD).filter_map(|row| Call::from_document(&row.document).ok());
-        let same = others.into_iter().find(|other| other.key.is_none() && asks_the_same(other, call));
+        let others = others.filter(|other| other.key.is_none() && other.kind == call.kind);
+        let others: Vec<Call> = others.collect();
+        request_text::require(view, &others)?;
+        let others = others.into_iter().map(whole).collect::<Result<Vec<Call>>>()?;
+        let same = others.into_iter().find(|other| asks_the_same(other, call));
         Ok(same.and_then(|other| {
             self.step = other.step;
             answer(other)

@@ -13,6 +13,7 @@ use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, Request, Response, TIM
 use super::child_rows;
 use super::execution::{ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError};
 use super::loaded_machine::LoadedMachine;
+use super::request_text;
 use super::settings::Settings;
 use super::waiting::{self, Waiting};
 use crate::LogLevel;
@@ -349,7 +350,7 @@ fn create_calls(
 fn write_calls(
     view: &View,
     execution: &mut ExecutionHead,
-    loaded: &LoadedMachine,
+    loaded: &mut LoadedMachine,
     mut calls: Vec<Call>,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
@@ -404,6 +405,11 @@ fn write_calls(
         }
         if call.outcome.is_none() {
             execution.enqueue(call);
+        }
+        // An approval may change the arguments of its call.
+        if !call.awaits_approval && call.approval.is_none() {
+            let rows = request_text::store(execution, &mut loaded.requests, &mut call.request)?;
+            writes.changes.extend(rows);
         }
         writes.changes.push(match early {
             Some(early) => early.replace(call.clone()).update(ctx.now)?,

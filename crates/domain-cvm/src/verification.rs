@@ -5,7 +5,7 @@ use runstate_core::operation::{EntityCheck, RowsCheck, RowsComparison};
 use runstate_core::prelude::*;
 use runstate_value::from_value;
 
-use super::child_rows::{HEAP_PAGES, OUTPUTS};
+use super::child_rows::{HEAP_PAGES, OUTPUTS, REQUESTS_PAGE};
 use super::inspection::{Inspect, Inspection, OutputCheck};
 use super::{CC_HISTORY, EXECUTIONS};
 
@@ -33,7 +33,7 @@ pub(super) static EXECUTION_CHECK: EntityCheck = EntityCheck {
             collection: &HEAP_PAGES,
             entity: "executionId",
             order: "page",
-            filter: || Filter::All,
+            filter: || Filter::Ne("page".to_owned(), REQUESTS_PAGE.into()),
             projection: &["id"],
             begin: |inspection| Box::new(Pages { used: read(inspection).pages }),
         },

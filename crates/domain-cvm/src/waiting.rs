@@ -28,7 +28,8 @@ pub struct Waiting {
     /// The instruction that made the first open call.
     #[entity(undeclared)]
     pub instruction_id: u32,
-    /// The prompt of the first open call that is not a timer, or of the timer that ends first.
+    /// The prompt of the first open call that is not a timer, or of the timer that ends first; a long one is cut with a
+    /// mark.
     #[entity(undeclared)]
     pub prompt: String,
     /// When that call was made.

@@ -13,6 +13,7 @@ use super::claim::ClaimedCall;
 use super::codes;
 use super::execution::ExecutionStatus;
 use super::failure::{Fail, FailedCall};
+use super::request_text;
 
 /// A call that a worker has claimed, with everything that it needs to complete it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,9 +25,10 @@ pub struct Work {
 }
 
 impl Work {
-    pub(super) fn new(claimed: ClaimedCall, call: &Call) -> Result<Self> {
-        let view = call.to_document().and_then(|document| CallView::read_fields(&document));
-        let call = view.map_err(|violation| Rejection::damaged(&call.key(), &violation))?;
+    pub(super) fn new(view: &View, claimed: ClaimedCall, call: &Call) -> Result<Self> {
+        let shown = call.to_document().and_then(|document| CallView::read_fields(&document));
+        let mut call = shown.map_err(|violation| Rejection::damaged(&call.key(), &violation))?;
+        request_text::complete(view, std::slice::from_mut(&mut call))?;
         Ok(Self { call, claimed })
     }
 }

@@ -161,7 +161,7 @@ impl StoreDump {
         expect(steps == (1..=made).collect::<Vec<_>>(), format!("{made} calls were made, these have rows: {steps:?}"));
         let (lines, printed) = (self.output(id).len() as i64, head.number("state.outputCount"));
         expect(printed == Some(lines), format!("{lines} lines of {printed:?}"));
-        let (pages, referenced) = (self.pages(id), referenced_page_rows(head));
+        let (pages, referenced) = (self.pages(id), referenced_page_rows(head.value("heap")));
         let staging = STAGING.iter().any(|of| !self.collection(of).is_empty());
         expect(
             pages == referenced || (staging && pages >= referenced),
@@ -331,10 +331,12 @@ fn names<'a>(record: &'a RevisionedDocument, list: &str) -> impl Iterator<Item =
 }
 
 /// Number of heap rows that a head references.
-fn referenced_page_rows(head: &RevisionedDocument) -> usize {
-    let pages = head.value("heap.pages").as_array().into_iter().flatten();
-    let parts = |page: &Json| page.get(1).map_or(Some(1), Json::as_u64).unwrap() as usize;
-    pages.chain(Some(head.value("heap.spill")).filter(|spill| !spill.is_null())).map(parts).sum()
+pub fn referenced_page_rows(heap: &Json) -> usize {
+    let texts = heap["pages"].as_array().into_iter().flatten().chain(heap.get("spill"));
+    let slots = texts.flat_map(|text| text.as_array().unwrap().chunks(3).map(|slice| slice[0].as_u64().unwrap()));
+    let (slots, rows) = (slots.collect::<BTreeSet<u64>>(), heap["rows"].as_array().into_iter().flatten());
+    assert_eq!(rows.filter(|row| **row != 0).count(), slots.len());
+    slots.len()
 }
 
 fn load_rows(store: &Arc<dyn Store>, of: &Collection) -> BTreeMap<String, RevisionedDocument> {

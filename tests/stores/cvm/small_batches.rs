@@ -14,6 +14,7 @@ use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 
+use crate::cvm::documents::referenced_page_rows;
 use crate::cvm::scene::{Scene, engine_over};
 
 /// Every turn changes every object.
@@ -106,10 +107,7 @@ pub fn expect_tidy(disk: &Arc<dyn Store>) {
         assert_eq!(row_count(disk, own), 0, "{}", own.name);
     }
     let head = block_on(disk.get(&[Key::new(&EXECUTIONS, "run")], Freshness::Linearizable)).unwrap().remove(0).unwrap();
-    let heap = &head.document["heap"];
-    let references = heap["pages"].as_array().unwrap().iter().chain(heap.get("spill"));
-    let pointed: u64 = references.map(|page| page.get(1).map_or(1, |parts| parts.as_u64().unwrap())).sum();
-    assert_eq!(row_count(disk, &HEAP_PAGES) as u64, pointed);
+    assert_eq!(row_count(disk, &HEAP_PAGES), referenced_page_rows(&head.document["heap"]));
 }
 
 pub fn clean(disk: &Arc<dyn Store>, host: &SimHost) {

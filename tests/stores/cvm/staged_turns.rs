@@ -215,8 +215,9 @@ fn document_too_large_for_any_batch_is_rejected_before_writes() {
     let source = r#"
     const items = [];
     for (let i = 0; i < 300; i++) items.push({ i });
-    const big = { text: CC("?").repeat(20000) };
-    CC("?");
+    const answer = CC("?");
+    for (const item of items) item.answer = answer;
+    CC(answer.repeat(20000));
     "#;
     let bytecode = runstate::lang::compile("big.ts", source).unwrap().bytecode;
     let cvm = large_batch_cvm(&disk, &host);

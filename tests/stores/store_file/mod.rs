@@ -4,6 +4,7 @@ mod durability;
 mod executions;
 #[cfg(unix)]
 mod folders;
+mod growth;
 mod layers;
 mod processes;
 mod tasks;

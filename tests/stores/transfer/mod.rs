@@ -456,6 +456,34 @@ async fn documents_that_existed_before_a_rejected_import_stay() {
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
 }
 
+/// The calls of a conversation share the text of their requests, and another store gets it too.
+#[tokio::test]
+async fn conversation_moves_with_its_requests_and_continues() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (memory_engine().await, file_engine(&folder).await);
+    let source = r#"
+    let history = "";
+    while (true) {
+        history += "more words ".repeat(200);
+        history += CC(history);
+    }"#;
+    let cvm = load_program(&first, "talks", source).await;
+    cvm.start(&Start::new("talks").id("a")).await.unwrap();
+    for turn in 0..10 {
+        cvm.answer("a", format!("{turn} words ").repeat(100)).await.unwrap();
+    }
+    let (bytes, exported) = export_one(&first, "a").await.unwrap();
+    assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
+    let there = Cvm::new(&second);
+    let shown = there.show("a").await.unwrap();
+    assert_eq!(shown, cvm.show("a").await.unwrap());
+    assert_eq!(shown.calls[0].prompt.len(), 11 * 11 * 200 + 10 * 800);
+    let documents =
+        |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().lines().skip(1).collect::<Vec<_>>().concat();
+    assert_eq!(documents(&export_one(&second, "a").await.unwrap().0), documents(&bytes));
+    there.answer("a", "and on").await.unwrap();
+}
+
 async fn export_one(engine: &Engine, execution: &str) -> Result<(Vec<u8>, ExportSummary), runstate::engine::Error> {
     let mut bytes = Vec::new();
     let selection = Selection::One(Key::new(&EXECUTIONS, execution));

@@ -112,7 +112,7 @@ async fn schema_violation(store: &dyn Store) -> ExpectedFinding {
 
 async fn missing_heap_page(store: &dyn Store) -> ExpectedFinding {
     let pages = rows(store, &HEAP_PAGES, "second").await;
-    write_undeclared(store, &HEAP_PAGES, &pages[1].0, None).await;
+    write_undeclared(store, &HEAP_PAGES, &pages[0].0, None).await;
     ("cvm.executions/second".to_owned(), "is missing", Severity::Damage)
 }
 

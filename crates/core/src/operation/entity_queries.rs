@@ -65,6 +65,13 @@ pub trait EntityQueries: Entity + MaybeSync {
     #[doc(hidden)]
     const LIST_PARAMETERS: EntityParameters;
 
+    /// Adds to what [`EntityQueries::SHOW`] returns what other documents have of it.
+    #[doc(hidden)]
+    fn complete(view: &View, shown: &mut [Self::Shown]) -> Result<(), Rejection> {
+        _ = (view, shown);
+        Ok(())
+    }
+
     /// The query for the document with this id.
     fn show(id: &str) -> ShowEntity<Self> {
         ShowEntity { id: id.to_owned(), entity: PhantomData }
@@ -176,7 +183,8 @@ impl<E: EntityQueries> DomainQuery for ShowEntity<E> {
     type Output = E::Shown;
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<E::Shown, Rejection> {
-        let shown = view.fields::<E, _>(&self.id)?;
+        let mut shown = view.fields::<E, _>(&self.id)?;
+        E::complete(view, std::slice::from_mut(&mut shown))?;
         let is_found = |found: &LoadedDocument| E::CONDITION.is_none_or(|condition| condition.holds(&found.document));
         match view.get(&Key::new(&E::COLLECTION, &self.id)).is_some_and(is_found) {
             true => Ok(shown),

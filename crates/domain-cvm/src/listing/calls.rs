@@ -6,6 +6,7 @@ use runstate_core::schema::Page;
 
 use super::ROWS;
 use crate::call::{CC_HISTORY, CallView, TIMER};
+use crate::request_text;
 
 /// Lists calls page by page.
 ///
@@ -63,7 +64,9 @@ impl DomainQuery for ListCalls {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>> {
-        Ok(view.page(ROWS))
+        let mut page = view.page::<CallView>(ROWS);
+        request_text::complete(view, &mut page.items)?;
+        Ok(page)
     }
 }
 
@@ -80,7 +83,9 @@ impl DomainQuery for SlowestCalls {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>> {
-        Ok(view.page(ROWS))
+        let mut page = view.page::<CallView>(ROWS);
+        request_text::complete(view, &mut page.items)?;
+        Ok(page)
     }
 }
 

@@ -26,7 +26,7 @@ pub struct ExecutionSummary {
     /// Its status.
     #[entity(path = "state.status")]
     pub status: Status,
-    /// The prompt of the call that it waits for, also while it is paused.
+    /// The prompt of the call that it waits for, also while it is paused; a long one is cut with a mark.
     #[entity(path = "ccWaiting.prompt")]
     pub prompt: Option<String>,
     /// Number of open calls, also while it is paused.
