@@ -120,7 +120,7 @@ test("a task is cancelled once, and a failed one says why", async (t) => {
   assert.equal(await status(client, id), "working");
   assert.equal((await tasks.cancelTask(id)).status, "cancelled");
   assert.equal((await result(client, id)).structuredContent.status, "cancelled");
-  await assert.rejects(tasks.cancelTask(id), { code: -32602, message: /is cancelled and cannot be cancelled/ });
+  await assert.rejects(tasks.cancelTask(id), { code: -32602, message: /has ended, so it cannot be cancelled/ });
 
   const failed = await begin(client, "start", { program: "fails" });
   assert.match((await waitFor(client, failed, "failed")).statusMessage, /null/);

@@ -244,8 +244,8 @@ impl<'v> PageRows<'v> {
             let row = rows.row(&key)?;
             rows.texts.insert(slot, child_rows::page_text(row).unwrap_or_default());
         }
-        let older = execution.heap.texts().flat_map(|(page, text)| text.older_keys(&execution.id, page));
-        older.map(|key| rows.row(&key).map(drop)).collect::<Result<()>>()?;
+        let mut older = execution.heap.texts().flat_map(|(page, text)| text.older_keys(&execution.id, page));
+        older.try_for_each(|key| rows.row(&key).map(drop))?;
         Ok(rows)
     }
 
