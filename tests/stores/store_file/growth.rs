@@ -9,7 +9,7 @@ use runstate::domain::cvm::{COLLECTIONS, ListCalls, Load, Settings, Start, Statu
 use runstate::engine::Engine;
 use runstate::schema::{Collection, Query};
 use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
-use runstate::store::{Freshness, Store as _};
+use runstate::store::Freshness;
 use runstate::testing::SimHost;
 use runstate::value::Json;
 use serde_json::json;
