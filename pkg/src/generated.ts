@@ -9514,8 +9514,8 @@ export class CvmOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Answers a call and runs its execution to its next stop. `call` or `key` names it; without them it is the only open
-   * question to a person. A tool, and a call that awaits an approval, are never answered without a name.
+   * Answers a call, which `call` or `key` names, else the only open question to a person, and runs its execution to its
+   * next stop.
    *
    * Errors: `not_found` (retryable for an answer to a key: the execution may be started soon), `already_answered`,
    * `invalid_answer` (`details` has the choices or the schema),
