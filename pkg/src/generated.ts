@@ -1572,7 +1572,7 @@ export type CvmAnswerParams = {
   id: string;
   /** The answer: a plain value that the call accepts. */
   answer: Json;
-  /** The id of the call; by default the only open one. */
+  /** The id of the call; by default the only open question to a person. */
   call?: string;
   /**
    * The key of the call, which may be made later: an early answer is kept until then, and until the approval of the
@@ -1966,8 +1966,10 @@ export type CvmSlowestParams = {
 export type CvmStartParams = {
   /** The id of the execution; by default a new one. */
   id?: string;
-  /** The name of the program. Its newest version runs. */
+  /** The name of the program. */
   program: string;
+  /** The version of the program that runs, as its load returned it; by default the newest one. */
+  programVersion?: number;
   /** The value of the program's global `input`. */
   input?: Json;
   /** The level of detail of its log; by default that of the settings. */
@@ -9512,12 +9514,13 @@ export class CvmOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
+   * Answers a call, which `call` or `key` names, else the only open question to a person, and runs its execution to its
+   * next stop.
    *
    * Errors: `not_found` (retryable for an answer to a key: the execution may be started soon), `already_answered`,
    * `invalid_answer` (`details` has the choices or the schema),
-   * `ambiguous_call`, `deadline_passed`, `awaiting_approval`, `illegal_transition` (the execution has ended), `stale`,
-   * `invalid` (the cost),
+   * `ambiguous_call`, `deadline_passed`, `awaiting_approval`, `illegal_transition` (the execution has ended, or asks no
+   * question: `details.call` is the open call), `stale`, `invalid` (the cost),
    * and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
    */
   answer(id: string, options: CvmAnswerOptions): Promise<ExecutionStatus> {
@@ -9859,8 +9862,8 @@ export class CvmOperations {
   /**
    * Starts an execution of a program and runs it until it waits for a call, ends or is paused.
    *
-   * Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of
-   * runstate compiled the program: load it again), `invalid`.
+   * Errors: `not_found` (no such program or version), `already_exists` (the id is in use), `needs_recompile` (an older
+   * version of runstate compiled the program: load it again), `invalid`.
    */
   start(program: string, options: CvmStartOptions = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.start", options, { program });

@@ -77,7 +77,11 @@ export class Run<R = Json> {
     return this;
   }
 
-  /** Answers a call and runs the execution until it waits or ends. */
+  /**
+   * Answers a call and runs the execution until it waits or ends. `call` or `key` names the call. Without them it is the
+   * only open question to a person, as this process last read or wrote the execution: after an answer, that may be the
+   * next question. So a handler of requests that may come twice passes `call`. Tools are never answered without a name.
+   */
   async answer<A>(value: A & JsonInputOf<A>, options: AnswerOptions = {}): Promise<this> {
     return this.#updateStatus(await this.#engine.invoke("cvm.answer", options, { id: this.id, answer: value }));
   }

@@ -89,6 +89,8 @@ const Operations = CvmOperations as unknown as new (caller: OperationCaller) => 
 /** The programs and executions of a store. Every method rejects with a `RunstateError`. */
 export class Runs extends Operations {
   readonly #engine: Engine;
+  /** The versions of the programs that were loaded here. */
+  readonly #versions = new WeakMap<ProgramSource, number>();
 
   /** @internal */
   constructor(engine: Engine) {
@@ -98,13 +100,19 @@ export class Runs extends Operations {
 
   /** Loads a program under its name. Changed source becomes the next version; unchanged source has no effect. */
   async load(program: ProgramSource | ImportedProgram, options: CommandOptions = {}): Promise<LoadedProgram> {
-    const source = requireSource(program);
-    const compiled = await this.#compile(checkOptions("cvm.load", source) as ProgramSource);
-    if (compiled === undefined) return this.#engine.invoke("cvm.load", options, source);
+    const source = checkOptions("cvm.load", requireSource(program));
+    const loaded = await this.#engine.invoke("cvm.load", options, await this.#loadParams(source));
+    this.#versions.set(source, loaded.programVersion);
+    return loaded;
+  }
+
+  async #loadParams(source: ProgramSource): Promise<object> {
+    const compiled = await this.#compile(source);
+    if (compiled === undefined) return source;
     // Files that are not imported are not stored.
     const { entry: _, files: __, ...rest } = source;
     const { hash: ___, ...load } = compiled;
-    return this.#engine.invoke("cvm.load", options, { ...rest, ...load });
+    return { ...rest, ...load };
   }
 
   async #compile({ name, source, bytecode, entry, files, script, tools }: ProgramSource): Promise<CompiledSource | undefined> {
@@ -115,16 +123,20 @@ export class Runs extends Operations {
   }
 
   /**
-   * Starts an execution of the newest version of a program and runs it until it waits or ends. The program was loaded
-   * before; it is given by its name, or as an {@link ImportedProgram}, which has the types of the input and the result.
+   * Starts an execution of a program and runs it until it waits or ends. The program was loaded before; it is given by
+   * its name, or as an {@link ImportedProgram}, which has the types of the input and the result. By its name its newest
+   * version runs. An imported program runs in the version that its own load by this store returned, also after another
+   * process has loaded a newer one; without such a load its newest version runs.
    */
   start<I>(program: string, options?: StartOptions<I>): Promise<Run>;
   start<P extends () => unknown>(program: P, options?: Omit<StartOptions, "input">): Promise<Run<ResultOf<P>>>;
   start<P extends ImportedProgram>(program: P, options: StartOptions<Parameters<P>[0]> & { input: unknown }): Promise<Run<ResultOf<P>>>;
   async start(program: string | ImportedProgram, options: Omit<StartOptions, "input"> = {}): Promise<Run<never>> {
     const isNamed = typeof program === "string" || program === undefined || program === null;
-    const name = isNamed ? program : checkOptions("cvm.start", requireSource(program)).name;
-    return new Run(this.#engine, await this.#engine.invoke("cvm.start", options, { program: name }));
+    if (isNamed) return new Run(this.#engine, await this.#engine.invoke("cvm.start", options, { program }));
+    const source = checkOptions("cvm.start", requireSource(program));
+    const start = { programVersion: this.#versions.get(source), ...checkOptions("cvm.start", options) };
+    return new Run(this.#engine, await this.#engine.invoke("cvm.start", start, { program: source.name }));
   }
 
   /**

@@ -66,7 +66,8 @@ export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
   owner?: string;
   /** The maximum number of concurrent handlers, for every kind or for each named kind. Default: 1. */
   concurrency?: number | { readonly [kind in K]?: number };
-  /** The length of a lease without a heartbeat, in milliseconds: 1 second to 30 days. Default: 30,000. */
+  /** The length of a lease without a heartbeat, in milliseconds: 1 second to 30 days. Default: 30,000. Another one is
+   * refused at once, as `usage`. */
   leaseMs?: number;
   /** The number and delays of retries of a failed call. Steps are retried as their configuration says. */
   backoff?: Backoff;

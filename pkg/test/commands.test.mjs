@@ -50,6 +50,32 @@ test("a program that is cancelled gracefully cleans up and completes", async (t)
   assert.deepEqual([run.status, await run.output()], ["complete", ["CancelledError", "undone"]]);
 });
 
+test("an answer without a name is never for a tool", async (t) => {
+  const { rs, run } = await startProgram(t, `async function main() {
+    const a = ask("ok?", { choices: ["yes", "no"] });
+    return [a, await tools.payment.charge({ a })];
+  }`);
+  await run.answer("yes");
+  const { items: [charge] } = await rs.runs.calls({ execution: run.id, open: true });
+  const again = await assertRefused(run.answer("yes"), "illegal_transition");
+  assert.deepEqual(again.details, { call: charge.id, kind: "payment.charge" });
+  assert.match(again.message, /the call of payment\.charge is open; .*`call`/);
+  assert.equal((await run.refresh()).status, "waiting_cc");
+  await run.answer("receipt", { call: charge.id });
+  assert.deepEqual(await run.result(), ["yes", "receipt"]);
+});
+
+test("an answer that names its call is not for the next question", async (t) => {
+  const { rs, run } = await startProgram(t, `for (let i = 0; i < 2; i++) console.log(ask("go on?", { key: "approve" }));`);
+  const { items: [first] } = await rs.runs.calls({ open: true, kind: "cc" });
+  await run.answer("yes", { call: first.id });
+  await assertRefused(run.answer("yes", { call: first.id }), "already_answered");
+  assert.deepEqual([run.status, await run.output()], ["waiting_cc", ["yes"]]);
+  // A key names the next round too.
+  await run.answer("again", { key: "approve" });
+  assert.deepEqual([run.status, await run.output()], ["complete", ["yes", "again"]]);
+});
+
 test("commands that are sent at once have different ids", async (t) => {
   const keys = Array.from({ length: 50 }, (_, number) => `key ${number}`);
   const { run } = await startProgram(t, `Promise.all(${JSON.stringify(keys)}.map((key) => CC(key, { key }))).then((answers) => console.log(new Set(answers).size));`);

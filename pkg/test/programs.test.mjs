@@ -89,6 +89,29 @@ test("a program compiled by a plugin is the version that its source gives", asyn
   }
 });
 
+test("an imported program runs in the version that its process has loaded", async (t) => {
+  const root = folderWith(t, {
+    "one/review.program.ts": "export default () => [1, ask('?')];",
+    "two/review.program.ts": "export default () => [2, ask('?')];",
+  });
+  const [one, two] = await Promise.all(["one", "two"].map(async (name) => (await importByVite(root, `${name}/review.program.ts`)).program));
+  const first = await openStore(t);
+  await first.load(one);
+  const { programVersion } = await first.load(two);
+  assert.equal(programVersion, 2);
+  const results = [];
+  for (const [program, options] of [[one, {}], [two, {}], ["review", {}], [two, { programVersion: 1 }], ["review", { programVersion: 1 }]]) {
+    const run = await first.start(program, options);
+    await run.answer("x");
+    results.push((await run.result())[0]);
+  }
+  assert.deepEqual(results, [1, 2, 2, 1, 1]);
+  await assertRefused(first.start("review", { programVersion: 9 }), "not_found");
+  // Another version repeats the same start.
+  const started = await first.start(one, { commandId: "same" });
+  assert.equal((await first.start(two, { commandId: "same" })).id, started.id);
+});
+
 test("other files are left to the bundler", async (t) => {
   const root = folderWith(t, { "review.ts": "1" });
   assert.deepEqual(await importByVite(root, "review.ts"), { program: undefined, watched: [], warnings: [], error: undefined });

@@ -105,6 +105,9 @@ test("worker rejects invalid handlers and invalid options", async (t) => {
     [[{ cc }, { concurrency: { cc: 0 } }], /^the concurrency of cvm\.worker: `cc` must be a whole number from 1 to/],
     [[{ search: cc }, { concurrency: { serch: 2 } }], /has no option `serch`; did you mean `search`\?$/],
     [[{ cc }, { leaseMs: -1 }], /`leaseMs` must be .* not -1$/],
+    [[{ cc }, { leaseMs: 10 }], /^cvm\.worker: .*leaseMs.* 10 ms is not valid; use 1 second to 30 days/],
+    [[{ cc }, { leaseMs: 31 * 86_400_000 }], /^cvm\.worker: .*leaseMs.* use 1 second to 30 days/],
+    [[{ cc }, { owner: "" }], /^cvm\.worker: /],
     [[{ cc }, { backoff: { attempts: 1, initialMs: 1, longest: 2 } }], /^cvm\.worker has no option `backoff\.longest`; did you mean `longestMs`\?$/],
     [[{ cc }, { onEvent: {} }], /`onEvent` must be a function, not \{\}$/],
   ];

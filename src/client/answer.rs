@@ -2,16 +2,16 @@
 
 use runstate_value::Json;
 
-/// An answer to a call of an execution. A plain value answers the only open call.
+/// An answer to a call of an execution. A plain value answers the only open question to a person, never a tool.
 ///
 /// ```
 /// use runstate::client::Answer;
 /// use serde_json::json;
 ///
-/// let only_call = Answer::from("Ada");
+/// let only_question = Answer::from("Ada");
 /// let keyed = Answer::to_key("name").by("ada").value("Ada");
 /// let one_of_several = Answer::to_call("0198…").value(json!({"approved": true}));
-/// # _ = (only_call, keyed, one_of_several);
+/// # _ = (only_question, keyed, one_of_several);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -31,7 +31,7 @@ impl Answer {
 
     /// An answer to the first open call under this key (`CC(prompt, { key })`). Without one it is for the next call
     /// that the program makes under it: an early answer is stored until then. Each answer is another one, so a message
-    /// that is delivered twice needs a command id. Its value is null until it is set.
+    /// that is delivered twice needs a command id, or names its call. Its value is null until it is set.
     pub fn to_key(key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..Self::default() }
     }
@@ -64,7 +64,7 @@ impl Answer {
 
 macro_rules! answers {
     ($($type:ty),+) => {$(
-        /// Answers the only open call.
+        /// Answers the only open question.
         impl From<$type> for Answer {
             fn from(value: $type) -> Self {
                 Self::default().value(value)

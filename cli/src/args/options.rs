@@ -102,6 +102,7 @@ impl StartArgs {
         Start {
             id,
             program,
+            program_version: None,
             input,
             log_level: self.log_level.map(LogLevel::from),
             heap_bytes: self.heap.map(|size| size.as_u64()),
@@ -116,7 +117,7 @@ impl StartArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct CallSelector {
-    /// Id of the call to answer; optional if only one is open
+    /// Id of the call to answer; optional if one question is open
     #[arg(long, conflicts_with = "key")]
     pub call: Option<String>,
     /// Key of the call to answer, which may not be open yet

@@ -1,28 +1,31 @@
 //! Answers to calls, and the row of an early answer. A call is named by its id, by its key even before it exists, or
-//! as the only open call. A call and its early answer use the same row, so neither can miss the other.
+//! as the only open question. A call and its early answer use the same row, so neither can miss the other.
 
 use std::sync::OnceLock;
 
 use runstate_core::decision::LoadedDocument;
+use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
 use runstate_core::lease;
 use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
 use runstate_core::schema::Freshness;
 use runstate_value::check_plain;
+use serde_json::json;
 
-use super::call::{CC_HISTORY, Call, CallOutcome, Response};
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallOutcome, Response, TIMER};
 use super::call_cost::LateReport;
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice, Status};
 use super::{call_cost, claim, row_id, waiting};
 use crate::codes;
 
-/// Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
+/// Answers a call, which `call` or `key` names, else the only open question to a person, and runs its execution to its
+/// next stop.
 ///
 /// Errors: `not_found` (retryable for an answer to a key: the execution may be started soon), `already_answered`,
 /// `invalid_answer` (`details` has the choices or the schema),
-/// `ambiguous_call`, `deadline_passed`, `awaiting_approval`, `illegal_transition` (the execution has ended), `stale`,
-/// `invalid` (the cost),
+/// `ambiguous_call`, `deadline_passed`, `awaiting_approval`, `illegal_transition` (the execution has ended, or asks no
+/// question: `details.call` is the open call), `stale`, `invalid` (the cost),
 /// and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
 #[derive(Clone, Debug, Default, Serialize, Operation)]
 #[operation(name = "cvm.answer", cli = "answer", contends(EXECUTIONS, id))]
@@ -32,7 +35,7 @@ pub struct AnswerCall {
     pub id: String,
     /// The answer: a plain value that the call accepts.
     pub answer: Json,
-    /// The id of the call; by default the only open one.
+    /// The id of the call; by default the only open question to a person.
     pub call: Option<String>,
     /// The key of the call, which may be made later: an early answer is kept until then, and until the approval of the
     /// call if it needs one.
@@ -46,16 +49,25 @@ pub struct AnswerCall {
     /// call names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
-    /// The only open call as this process last read or wrote the execution, once it is known: an answer without a name
-    /// is meant for the call that its caller has seen. It does not change while the command is decided again, so the
+    /// The open calls as this process last read or wrote the execution, once they are known: an answer without a name
+    /// is meant for a question that its caller has seen. They do not change while the command is decided again, so the
     /// later of two answers to one call does not answer the next call.
     #[serde(skip)]
     #[operation(skip)]
-    pub seen: OnceLock<String>,
+    pub seen: OnceLock<SeenCalls>,
+}
+
+/// What a process knows of the open calls of an execution, besides timers.
+#[derive(Clone, Debug)]
+pub enum SeenCalls {
+    /// The only one.
+    One(String),
+    /// Several, among so many calls that the execution has made.
+    Several(u64),
 }
 
 impl AnswerCall {
-    /// The row of the call, and its occurrence if it has a key; `None`: it is not known which call is open.
+    /// The row of the call, and its occurrence if it has a key; `None`: no question is the only open one.
     fn key(&self, view: &View) -> Option<(Key, u64)> {
         let (id, occurrence) = match (&self.call, &self.key) {
             (Some(id), _) => (id.clone(), 0),
@@ -63,16 +75,39 @@ impl AnswerCall {
                 Some(occurrence) => (keyed_id(&self.id, key, occurrence), occurrence),
                 None => return Some(next_call(view, &self.id, key)),
             },
-            (None, None) => {
-                let execution = view.peek_entity::<ExecutionHead>(&self.id);
-                let waiting = execution.as_deref().and_then(ExecutionHead::waiting);
-                if let Some(waiting) = waiting.filter(|waiting| waiting.answerable_calls() == 1) {
-                    self.seen.get_or_init(|| waiting.call_id.clone());
-                }
-                (self.seen.get()?.clone(), 0)
-            }
+            (None, None) => (self.question(view)?, 0),
         };
         Some((Key::new(&CC_HISTORY, &id), occurrence))
+    }
+
+    fn has_no_name(&self) -> bool {
+        self.call.is_none() && self.key.is_none()
+    }
+
+    /// The open calls that the caller of an answer without a name has seen; `None`: they are not known yet.
+    fn seen(&self, view: &View) -> Option<&SeenCalls> {
+        let execution = view.peek_entity::<ExecutionHead>(&self.id);
+        if let Some(execution) = execution.as_deref()
+            && let Some(waiting) = execution.waiting().filter(|waiting| waiting.answerable_calls() > 0)
+        {
+            self.seen.get_or_init(|| match waiting.answerable_calls() {
+                1 => SeenCalls::One(waiting.call_id.clone()),
+                _ => SeenCalls::Several(execution.metrics.cc_calls_count),
+            });
+        }
+        self.seen.get()
+    }
+
+    /// The call that an answer without a name is for. A single one may turn out not to be a question.
+    fn question(&self, view: &View) -> Option<String> {
+        match self.seen(view)? {
+            SeenCalls::One(call) => Some(call.clone()),
+            SeenCalls::Several(made) => {
+                let [(key, row)] = view.rows(QUESTIONS)? else { return None };
+                let step = row.document.get("step").and_then(Json::as_u64)?;
+                (step <= *made).then(|| key.id.to_string())
+            }
+        }
     }
 
     /// Stores an answer to a call that does not exist yet.
@@ -120,12 +155,18 @@ impl AnswerCall {
     fn refuse_unnamed(&self, view: &View, ctx: &Ctx) -> Result<Rejection> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let waiting = execution.require_waiting(ctx.now)?;
-        match waiting.answerable_calls() {
+        let open = waiting.answerable_calls();
+        let questions = view.rows(QUESTIONS).unwrap_or_default().len();
+        match self.seen.get() {
             // A paused execution whose call is answered resumes only when it is unpaused.
-            0 => Call::load(view, &waiting.call_id)?.entity.require_open()?,
-            open if open > 1 => {
+            _ if open == 0 => Call::load(view, &waiting.call_id)?.entity.require_open()?,
+            Some(SeenCalls::Several(_)) if questions > 1 => {
                 let message = format!("execution `{}` has {open} open calls; name the one to answer", self.id);
                 return Err(Rejection::domain(codes::AMBIGUOUS_CALL, message));
+            }
+            Some(SeenCalls::Several(_)) if questions == 0 => return self.refuse_other(view, &waiting.call_id),
+            Some(SeenCalls::One(call)) if open == 1 && *call == waiting.call_id => {
+                return self.refuse_other(view, call);
             }
             _ => {}
         }
@@ -135,6 +176,34 @@ impl AnswerCall {
         );
         Ok(Rejection::Stale { what })
     }
+
+    /// The rejection of an answer without a name while no question is open, but this call.
+    fn refuse_other(&self, view: &View, call: &str) -> Result<Rejection> {
+        let call = Call::load(view, call)?.entity;
+        call.require_approved()?;
+        if call.kind == TIMER {
+            call.coerce_answer(&self.answer)?;
+        }
+        let state = if call.awaits_approval { "awaits the approval of its cost" } else { "is open" };
+        let message = format!(
+            "execution `{}` asks no question now: {} {state}; nothing was changed. To answer it, name it: `call` (`--call {}`)",
+            self.id,
+            call.label(),
+            call.id
+        );
+        let details = json!({"call": call.id, "kind": call.kind});
+        Ok(Rejection::Domain { code: ErrorCode::ILLEGAL_TRANSITION, message, details })
+    }
+}
+
+/// The name of the query for the open questions of an execution.
+const QUESTIONS: &str = "questions";
+
+/// Reads the open questions of an execution: two of them are as ambiguous as more.
+fn reads_of_questions(execution: &str) -> ReadSet {
+    let open = waiting::open_calls(execution).filter(Filter::Exists("awaitsApproval".to_owned(), false));
+    let questions = open.eq("kind", COGNITIVE).sort("step", Ascending).limit(2);
+    ReadSet::entity::<ExecutionHead>(execution).query(QUESTIONS, questions)
 }
 
 /// The name of the query for the newest calls and early answers under a key.
@@ -245,17 +314,23 @@ impl Command for AnswerCall {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let of_key = match (&self.key, self.occurrence) {
+        let candidates = match (&self.key, self.occurrence) {
             (Some(key), None) => reads_of_key(view, &self.id, key),
+            _ if self.has_no_name() && matches!(self.seen(view), Some(SeenCalls::Several(_))) => {
+                reads_of_questions(&self.id)
+            }
             _ => ReadSet::empty(),
         };
-        if !view.missing(of_key.clone()).is_empty() {
-            return of_key;
+        if !view.missing(candidates.clone()).is_empty() {
+            return candidates;
         }
         match self.key(view) {
-            Some((call, _)) => of_key.with(waiting::reads(view, &self.id, &call)),
+            Some((call, _)) => candidates.with(waiting::reads(view, &self.id, &call)),
             // The open call of an older state may be one that no caller has read.
-            None => ReadSet::key(Key::new(&EXECUTIONS, &self.id)).with_freshness(Freshness::Linearizable),
+            None => {
+                let head = ReadSet::key(Key::new(&EXECUTIONS, &self.id));
+                candidates.with(head).with_freshness(Freshness::Linearizable)
+            }
         }
     }
 
@@ -281,6 +356,9 @@ impl Command for AnswerCall {
         let row = Call::load_of(view, &key.id, &self.id)?;
         if is_taken(&row) {
             return Err(Rejection::Torn(format!("call {} is answered", key.id)));
+        }
+        if self.has_no_name() && !row.entity.is_question() {
+            return Err(self.refuse_unnamed(view, ctx)?);
         }
         answer_call(view, ctx, &self.id, row, &self.answer, self.by.as_ref(), self.cost.as_deref())
     }

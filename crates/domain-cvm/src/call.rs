@@ -518,6 +518,11 @@ impl Call {
         }
     }
 
+    /// Whether it is a question to a person, which awaits no approval.
+    pub(super) fn is_question(&self) -> bool {
+        self.kind == COGNITIVE && !self.awaits_approval
+    }
+
     /// Whether it awaits the approval that the policy of its execution asks for. It has no place among the open calls
     /// until then. One that awaits the approval of its cost has had it.
     pub(super) fn is_unapproved(&self) -> bool {

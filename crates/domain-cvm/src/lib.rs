@@ -80,7 +80,7 @@ use runstate_core::lease::{Heartbeat, Release};
 use runstate_core::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation};
 use runstate_core::schema::Collection;
 
-pub use answer::{AnswerCall, CompleteCall};
+pub use answer::{AnswerCall, CompleteCall, SeenCalls};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use approval::{Approval, Approve, Reject};
 pub use call::{

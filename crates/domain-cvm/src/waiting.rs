@@ -186,7 +186,8 @@ fn with_rows_of(mut reads: ReadSet, view: &View, queries: &[&str]) -> ReadSet {
     reads
 }
 
-fn open_calls(execution: &str) -> Query {
+/// The query for the open calls of an execution.
+pub(super) fn open_calls(execution: &str) -> Query {
     Query::of(&CC_HISTORY).eq("executionId", execution).filter(Filter::Exists("outcome".to_owned(), false))
 }
 

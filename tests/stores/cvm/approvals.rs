@@ -337,7 +337,8 @@ fn a_recorded_answer_needs_a_recorded_approval() {
         // Answers that no person approved are asked again.
         block_on(scene.cvm().start(Start::new("program").id("unapproved"))).unwrap();
         for answer in ["x", "y"] {
-            block_on(scene.cvm().answer("unapproved", answer)).unwrap();
+            let call = block_on(scene.cvm().show("unapproved")).unwrap().calls[0].id.clone();
+            block_on(scene.cvm().answer("unapproved", Answer::to_call(call).value(answer))).unwrap();
         }
         let asked = again(&scene, "asked", Some(approving()), "unapproved");
         assert_eq!((asked.status, asked.calls[0].waits_for), (Status::WaitingCc, Some(WaitsFor::Approval)));

@@ -6,6 +6,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Delete, ExecutionStatus, Load, PROGRAMS, RunDue, RunDueOutcome, Start, Status};
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
+use runstate::id::CommandId;
 use runstate::store::Memory;
 use runstate::testing::block_on;
 use runstate::time::Millis;
@@ -262,6 +263,26 @@ fn executions_keep_the_version_they_began_with() {
     scene.answer("x").expect_output(["one x"]);
     block_on(scene.cvm().answer("new", "y")).unwrap();
     assert_eq!(block_on(scene.cvm().output("new")).unwrap(), ["two y"]);
+}
+
+#[test]
+fn a_start_may_name_an_older_version() {
+    let mut scene = Scene::program(r#"console.log("one", CC("?"))"#);
+    scene.load(r#"console.log("two", CC("?"))"#);
+    let id = CommandId::new("start").unwrap();
+    let start =
+        |version| block_on(scene.cvm().with_id(&id).start(Start::new("program").id("old").program_version(version)));
+    start(1).unwrap();
+    assert_eq!(block_on(scene.cvm().show("old")).unwrap().program_version, 1);
+    // A process that has loaded the other version repeats the start.
+    start(2).unwrap();
+    block_on(scene.cvm().answer("old", "x")).unwrap();
+    assert_eq!(block_on(scene.cvm().output("old")).unwrap(), ["one x"]);
+    let missing = block_on(scene.cvm().start(Start::new("program").program_version(3))).unwrap_err();
+    assert_eq!(
+        (missing.code, missing.message.as_str()),
+        (ErrorCode::NOT_FOUND, "version `3` does not exist of program `program`")
+    );
 }
 
 #[test]

@@ -120,9 +120,15 @@ impl Scene {
         Ok(block_on(self.cvm().with_id(&id).start(&start))?.into())
     }
 
+    /// Answers the only open question, or else the tool that the refusal names.
     pub fn try_answer(&mut self, answer: impl Into<Json>) -> Result<ExecutionStatus, Error> {
-        let id = self.next_command_id();
-        block_on(self.cvm().with_id(&id).answer("run", answer.into()))
+        let (id, answer) = (self.next_command_id(), answer.into());
+        let cvm = self.cvm().with_id(&id);
+        let answered = block_on(cvm.answer("run", answer.clone()));
+        match answered.as_ref().err().and_then(|error| error.details["call"].as_str()) {
+            Some(tool) => block_on(cvm.answer("run", Answer::to_call(tool).value(answer))),
+            None => answered,
+        }
     }
 
     pub fn answer(&mut self, answer: impl Into<Json>) -> &mut Self {

@@ -1,6 +1,6 @@
 //! Programs with tasks: each awaited call is closed on its own, and its task continues, whatever the other calls do.
 
-use runstate::client::Answer;
+use runstate::client::{Answer, Cvm};
 use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{AnswerCall, Fail, Settings, Status};
 use runstate::error_code::ErrorCode;
@@ -154,11 +154,77 @@ fn an_answer_without_a_name_is_never_for_a_timer() {
     test_warm_and_cold(source, |mut scene| {
         assert_eq!((scene.head("ccWaiting.openCalls"), scene.head("ccWaiting.prompt")), (json!(2), json!("quick?")));
         scene.answer("yes").expect_output(["yes"]);
-        assert_eq!(error_code(scene.try_answer("which?")), codes::AMBIGUOUS_CALL);
+        assert_eq!(error_code(scene.try_answer("which?")), codes::INVALID_ANSWER);
         scene.advance(Millis(1_000));
         // Nothing waits for the timers that have lost.
         scene.expect(Status::Complete).expect_output(["yes", "nothing"]).check();
     });
+}
+
+#[test]
+fn an_answer_without_a_name_is_never_for_a_tool() {
+    let source = r#"
+        const a = CC("ok?", { choices: ["yes", "no"] });
+        const r = call("charge", { a });
+        console.log(a, r);"#;
+    test_warm_and_cold(source, |mut scene| {
+        scene.answer("yes").expect(Status::WaitingCc);
+        let before = scene.dump();
+        let again = block_on(scene.cvm().answer("run", "yes")).unwrap_err();
+        let charge = scene.show().calls[0].id.clone();
+        assert_eq!((again.code, &again.details["call"]), (ErrorCode::ILLEGAL_TRANSITION, &json!(charge)));
+        assert!(again.message.contains("the call of charge") && again.message.contains("--call"), "{again}");
+        assert_eq!(before, scene.dump());
+        let receipt = Answer::to_call(&charge).value("receipt");
+        assert_eq!(block_on(scene.cvm().answer("run", receipt)).unwrap().status, Status::Complete);
+        scene.expect_output(["yes receipt"]).check();
+    });
+}
+
+#[test]
+fn a_late_answer_to_a_defaulted_question_is_not_for_the_tool_after_it() {
+    let source = r#"console.log(CC("ok?", { timeoutMs: 1000, default: "no" }), call("charge"));"#;
+    test_warm_and_cold(source, |mut scene| {
+        scene.advance(Millis(1_000));
+        let late = block_on(scene.cvm().answer("run", "yes"));
+        assert_eq!(error_code(late), ErrorCode::ILLEGAL_TRANSITION);
+        scene.answer("receipt").expect(Status::Complete).expect_output(["no receipt"]).check();
+    });
+}
+
+#[test]
+fn an_answer_without_a_name_is_for_the_only_question_among_tools() {
+    let source = r#"
+        const tool = async (name) => await call(name);
+        const asked = async () => [await CC("a?"), await CC("b?")].join();
+        console.log(await Promise.all([tool("x"), asked(), tool("y")]));"#;
+    test_warm_and_cold(source, |mut scene| {
+        scene.answer("A").expect(Status::WaitingCc);
+        // The process has seen the next question when it wrote the first answer.
+        scene.answer("B").expect(Status::WaitingCc);
+        assert_eq!(scene.show().calls.iter().map(|call| call.kind.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+        let none = block_on(scene.cvm().answer("run", "C"));
+        assert_eq!(error_code(none), ErrorCode::ILLEGAL_TRANSITION);
+        scene.answer_call(1, "X").answer_call(3, "Y");
+        scene.expect(Status::Complete).expect_output(["[ 'X', 'A,B', 'Y' ]"]).check();
+    });
+}
+
+#[test]
+fn an_answer_without_a_name_is_not_for_a_question_that_its_process_has_not_seen() {
+    let source = r#"
+        const tool = async () => await call("x");
+        const asked = async () => [await CC("a?"), await CC("b?")].join();
+        console.log(await Promise.all([tool(), asked()]));"#;
+    let mut scene = Scene::program(source);
+    let other = Cvm::new(&scene.cold_engine());
+    block_on(other.pause("run")).unwrap();
+    block_on(other.unpause("run")).unwrap();
+    scene.answer("A").expect(Status::WaitingCc);
+    assert_eq!(error_code(block_on(other.answer("run", "A"))), ErrorCode::STALE);
+    // It has read the execution again.
+    block_on(other.answer("run", "B")).unwrap();
+    scene.answer("X").expect(Status::Complete).expect_output(["[ 'X', 'A,B' ]"]).check();
 }
 
 #[test]

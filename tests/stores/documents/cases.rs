@@ -461,7 +461,7 @@ pub async fn keys_keep_their_order_everywhere(open: &Reopen<'_>) {
     let third = opened(open().await.unwrap()).await;
     let called = ask(&third, "cvm.show", json!({"id": "run"})).await;
     assert!(called["calls"][0]["args"].to_string().contains(VALUE), "{called}");
-    ask(&third, "cvm.answer", json!({"id": "run", "answer": value()})).await;
+    ask(&third, "cvm.answer", json!({"id": "run", "call": called["calls"][0]["id"], "answer": value()})).await;
     let fourth = opened(open().await.unwrap()).await;
     let shown = ask(&fourth, "cvm.show", json!({"id": "run"})).await;
     assert_eq!(shown["output"], json!(["true"]));

@@ -579,7 +579,7 @@ fn a_cost_is_unsupported_without_a_domain_that_keeps_budgets() {
     block_on(cvm.start(Start::new("p").id("run"))).unwrap();
     let call = block_on(cvm.show("run")).unwrap().calls[0].id.clone();
     assert_eq!(code(block_on(cvm.claim_call(&call, "worker", LEASE))), "unsupported");
-    assert_eq!(code(block_on(cvm.answer("run", "a"))), "unsupported");
+    assert_eq!(code(block_on(cvm.answer("run", Answer::to_call(&call).value("a")))), "unsupported");
     assert_eq!(block_on(cvm.claim(&["draw".to_owned()], "worker", LEASE)).unwrap(), None);
     let refusal = block_on(cvm.show("run")).unwrap().calls.remove(0).refusal.unwrap();
     assert_eq!(refusal.name.as_deref(), Some("unsupported"));

@@ -91,8 +91,10 @@ fn a_cost_in_a_currency_without_a_rate_is_refused() {
     let scene = CostScene::new();
     let call = draw("1").replace("CAD", "USD").replace("unit:", "subtype: null, unit:");
     scene.start_source("run", &format!("console.log(CC.all([{{ {call} }}]).join())"));
-    assert_eq!(code(block_on(scene.cvm.answer("run", Answer::from("a").cost("1.0000001")))), "no_exchange_rate");
+    let call = block_on(scene.cvm.show("run")).unwrap().calls[0].id.clone();
+    let answer = || Answer::to_call(&call).value("a").cost("1.0000001");
+    assert_eq!(code(block_on(scene.cvm.answer("run", answer()))), "no_exchange_rate");
     scene.fleet.ok("exchangeRate.set", json!({"currency": "USD", "priceCad": "1.25"}));
-    block_on(scene.cvm.answer("run", Answer::from("a").cost("1.0000001"))).unwrap();
+    block_on(scene.cvm.answer("run", answer())).unwrap();
     assert_eq!(text(&scene.fleet.items("usage.list", json!({}))[0]["costCad"]), "1.25");
 }

@@ -127,7 +127,7 @@ async fn a_conversation_stores_each_text_once() {
             assert_eq!(Cvm::new(&engine).call(&call.id).await.unwrap().args, expected);
             let answer = format!("answer {turn}: {}", format!("{turn} words ").repeat(100));
             messages.push(json!({ "role": "assistant", "content": answer }));
-            Cvm::new(&engine).answer("run", answer).await.unwrap();
+            Cvm::new(&engine).answer("run", Answer::to_call(&call.id).value(answer)).await.unwrap();
         }
         let cvm = Cvm::new(&engine);
         let shown = cvm.show("run").await.unwrap();

@@ -134,7 +134,11 @@ fn show_lists_open_calls_and_their_workers() {
     let call = scene.show("m")["calls"][0].clone();
     assert_eq!((&call["kind"], &call["args"]), (&json!("mail"), &json!({"to": "ada"})));
     assert_eq!(call["claim"]["owner"], "w1");
-    scene.run(&["answer", "m", "--text", "sent"]).expect_exit(3);
+    // A tool gets no answer without its name.
+    let id = call["id"].as_str().unwrap();
+    let unnamed = scene.run(&["answer", "m", "--text", "sent"]).expect_exit(5);
+    unnamed.expect_stderr(&["asks no question now: the call of mail is open", &format!("(`--call {id}`)")]);
+    scene.run(&["answer", "m", "--call", id, "--text", "sent"]).expect_exit(3);
     let output = scene.run(&["show", "m"]).expect_exit(0).out;
     assert!(output.contains("(timer, line 10)\n  sleeps until ") && output.contains(" (in 10m)\n"), "{output}");
 }

@@ -64,7 +64,7 @@ fn questions_are_selected_and_counted() {
     scene.run(&["questions", "--limit", "0"]).expect_exit(2);
     // A call of a tool is open for people too, who name its kind.
     scene.run(&["approve", "p", "--call", &call_id(&scene, "p"), "--by", "ann"]).expect_exit(0);
-    scene.run(&["answer", "p", "--text", "paid"]).expect_exit(3);
+    scene.run(&["answer", "p", "--call", &call_id(&scene, "p"), "--text", "paid"]).expect_exit(3);
     assert_eq!(
         (executions(&scene, &["--kind", "search"]), executions(&scene, &[])),
         (vec!["p".into()], vec!["g1".into(), "g2".into()])

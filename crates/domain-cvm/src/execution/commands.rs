@@ -23,16 +23,20 @@ use crate::settings::{LogLevel, Settings};
 
 /// Starts an execution of a program and runs it until it waits for a call, ends or is paused.
 ///
-/// Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of
-/// runstate compiled the program: load it again), `invalid`.
+/// Errors: `not_found` (no such program or version), `already_exists` (the id is in use), `needs_recompile` (an older
+/// version of runstate compiled the program: load it again), `invalid`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.start", cli = "start")]
 pub struct Start {
     /// The id of the execution; by default a new one.
     pub id: Option<String>,
-    /// The name of the program. Its newest version runs.
+    /// The name of the program.
     #[operation(subject)]
     pub program: String,
+    /// The version of the program that runs, as its load returned it; by default the newest one.
+    // Not in the fingerprint: a process that has loaded another version may repeat the start.
+    #[serde(default, skip_serializing)]
+    pub program_version: Option<u32>,
     /// The value of the program's global `input`.
     #[operation(json)]
     pub input: Option<Json>,
@@ -78,6 +82,12 @@ impl Start {
     /// Sets the input.
     pub fn input(mut self, input: Json) -> Self {
         self.input = Some(input);
+        self
+    }
+
+    /// Sets the version of the program, as its load returned it.
+    pub fn program_version(mut self, version: u32) -> Self {
+        self.program_version = Some(version);
         self
     }
 
@@ -308,7 +318,8 @@ impl Command for Start {
             reads = reads.with_key(Key::new(&EXECUTIONS, from)).with(RecordedAnswers::of(from).reads());
         }
         for program in view.entities::<ProgramSummary>("program").unwrap_or_default() {
-            reads = reads.with_key(version_key(&program.id, program.program_version));
+            let version = self.program_version.unwrap_or(program.program_version);
+            reads = reads.with_key(version_key(&program.id, version));
         }
         reads
     }
@@ -319,7 +330,7 @@ impl Command for Start {
             return Err(Rejection::AlreadyExists { what: "execution", id });
         }
         // Not checked by the commit: versions are collected long after a removal.
-        let Some(program) = view.entities::<program::Program>("program")?.pop() else {
+        let Some(mut program) = view.entities::<program::Program>("program")?.pop() else {
             let hint = "; load it first (`programs` lists the loaded programs)".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
         };
@@ -327,6 +338,14 @@ impl Command for Start {
         if program.removing {
             let message = format!("program `{}` is being removed; load its source again to start it", self.program);
             return Err(Rejection::domain(ErrorCode::NOT_FOUND, message));
+        }
+        if let Some(version) = self.program_version.filter(|version| *version != program.program_version) {
+            let key = version_key(&program.id, version);
+            let Some(row) = view.find_entity::<program::ProgramVersion>(&key.id)? else {
+                let hint = format!(" of program `{}`", program.name);
+                return Err(Rejection::NotFound { what: "version", id: version.to_string(), hint });
+            };
+            (program.program_version, program.metadata) = (version, row.entity.metadata);
         }
         if program.metadata.version != BYTECODE_VERSION {
             let message = format!(

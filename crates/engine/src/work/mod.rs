@@ -205,12 +205,13 @@ impl<W: WorkItem> Worker<W> {
     }
 
     async fn serve(&self, until: StopCondition, stop: BoxFuture<'_, ()>, now: BoxFuture<'_, ()>) -> Result<(), Error> {
-        self.check_settings()?;
+        self.check()?;
         WorkerLoop::new(self, until).serve(stop, now).await
     }
 
-    /// Rejects settings with which no claim can succeed.
-    fn check_settings(&self) -> Result<(), Error> {
+    /// Rejects settings with which no claim can succeed: a lease or a name out of range, or a kind that workers do not
+    /// serve. A worker that runs has checked them first.
+    pub fn check(&self) -> Result<(), Error> {
         let kinds: Vec<String> = self.served.iter().map(|served| served.kind.clone()).collect();
         // Without kinds, the owner and the lease are still checked.
         for kinds in std::iter::once(&[][..]).chain(kinds.chunks(W::KINDS_PER_CLAIM)) {

@@ -58,35 +58,39 @@ pub(super) fn start_worker(
     handler: Function,
     listener: Option<Function>,
 ) -> Result<WorkerHandle, Error> {
-    let domain = items.split('.').next().unwrap_or_default();
-    let options: WorkerOptions = calls::options_from_text(&format!("{domain}.worker"), options)?;
-    let start = WorkerStart { engine, options, handler, listener };
-    domain::visit_work_items(items, start).ok_or_else(|| {
+    let method = format!("{}.worker", items.split('.').next().unwrap_or_default());
+    let options: WorkerOptions = calls::options_from_text(&method, options)?;
+    let start = WorkerStart { engine, method, options, handler, listener };
+    domain::visit_work_items(items, start).unwrap_or_else(|| {
         let message = format!("workers claim nothing in `{items}`: this build of runstate does not have that domain");
-        Error::new(ErrorCode::UNSUPPORTED, message)
+        Err(Error::new(ErrorCode::UNSUPPORTED, message))
     })
 }
 
 /// Starts a worker for items of any type.
 struct WorkerStart<'a> {
     engine: &'a Engine,
+    /// The method of the caller, for errors.
+    method: String,
     options: WorkerOptions,
     handler: Function,
     listener: Option<Function>,
 }
 
 impl WorkItemVisitor for WorkerStart<'_> {
-    type Output = WorkerHandle;
+    type Output = Result<WorkerHandle, Error>;
 
-    fn visit<W: WorkItem>(self) -> WorkerHandle {
+    fn visit<W: WorkItem>(self) -> Self::Output {
         let worker = build_worker::<W>(self.engine, self.options, &self.handler, self.listener);
+        // The caller may never wait for the end of the worker.
+        worker.check().map_err(|error| Error::new(ErrorCode::USAGE, format!("{}: {error}", self.method)))?;
         let stop = Signal::default();
         let stopped = stop.clone();
         let done = to_promise(async move {
             worker.run(async move { stopped.wait().await }).await?;
             Ok(JsValue::UNDEFINED)
         });
-        WorkerHandle { stop, done }
+        Ok(WorkerHandle { stop, done })
     }
 }
 
