@@ -22,14 +22,14 @@ mod staging;
 mod store_operations;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod turns;
 mod url;
 #[cfg(feature = "verify")]
 mod verify;
 mod view_loading;
 pub mod work;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use runstate_core::Error;
 use runstate_core::decision::{
@@ -68,6 +68,7 @@ pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
 pub use store_operations::exported_collections;
 pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, ExpiredRows, Info};
 pub use store_operations::{IMPORTED, MIRROR};
+use turns::{CommandQueues, Turns};
 pub use url::{invalid_url_message, is_scheme, name_invalid_url, redact_rest, redact_url};
 use view_loading::ReadSource;
 
@@ -98,7 +99,10 @@ struct EngineInner {
     collections: Arc<Collections>,
     settings: EngineSettings,
     cache: DocumentCache,
-    queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
+    /// The commands of each subject.
+    queues: CommandQueues,
+    /// The commands that wait for a document after a conflict.
+    contended: CommandQueues,
     hint_listeners: Mutex<Vec<Arc<dyn HintListener>>>,
     contention: CommandContention,
     due_reads: due::DueReads,
@@ -175,7 +179,7 @@ impl EngineInner {
         collections: Arc<Collections>,
         settings: EngineSettings,
     ) -> Self {
-        let (cache, queues, hint_listeners, contention, due_reads) = Default::default();
+        let (cache, queues, contended, hint_listeners, contention, due_reads) = Default::default();
         let (reported_damage, passed_over) = Default::default();
         Self {
             store,
@@ -185,6 +189,7 @@ impl EngineInner {
             settings,
             cache,
             queues,
+            contended,
             hint_listeners,
             contention,
             due_reads,
@@ -376,7 +381,7 @@ impl Engine {
         origin: Origin,
     ) -> Result<CommandOutcome, Error> {
         let outcome = {
-            let queue = command.subject().map(|key| self.queue(key));
+            let queue = command.subject().map(|key| self.shared.queues.queue(key));
             let _turn = match &queue {
                 Some(queue) => Some(queue.lock().await),
                 None => None,
@@ -409,9 +414,13 @@ impl Engine {
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
         let mut passed_over = self.shared.passed_over.of(command.name(), now);
+        let mut turns = Turns::new(&self.shared.contended);
         loop {
             let known = self.catalog();
             let view = view_loading::load(self, command, from, &unread, &passed_over, now).await?;
+            if turns.wait_for_view(&view).await {
+                continue;
+            }
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
@@ -442,6 +451,7 @@ impl Engine {
             if may_be_stale && !decision.as_ref().is_ok_and(|decision| command::is_checked_by_commit(decision, &view)) {
                 continue;
             }
+            let mut changed = Vec::new();
             let error = match decision {
                 Err(torn @ Rejection::Torn(_)) => torn.into(),
                 // A decision without changes writes only its ledger row.
@@ -453,6 +463,9 @@ impl Engine {
                             return Ok(outcome);
                         }
                         Err(error) if is_conflict(&error) || self.has_met_newer_collections(&error, &known).await => {
+                            if let store::StoreError::Conflict { key } = &error {
+                                changed.push(key.clone());
+                            }
                             error.into()
                         }
                         Err(error @ store::StoreError::UnknownOutcome { .. }) => {
@@ -489,6 +502,7 @@ impl Engine {
                 return Err(error);
             }
             self.back_off(attempt).await;
+            turns.wait_for(changed).await;
         }
     }
 
@@ -587,17 +601,6 @@ impl Engine {
         }
         let listeners = self.shared.hint_listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
         hints.iter().for_each(|hint| listeners.iter().for_each(|listener| listener.on_hint(hint)));
-    }
-
-    /// The queue of commands that contend for `key`. It prevents conflicts within one process.
-    fn queue(&self, key: Key) -> Arc<async_lock::Mutex<()>> {
-        let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        if queues.len() >= 1_024 {
-            queues.retain(|_, queue| queue.strong_count() > 0);
-        }
-        let queue = queues.get(&key).and_then(Weak::upgrade).unwrap_or_default();
-        queues.insert(key, Arc::downgrade(&queue));
-        queue
     }
 
     /// Waits for a random time whose mean grows with `attempt`, so that attempts that lost to the same commit spread

@@ -24,6 +24,7 @@ mod regressions;
 mod scale;
 mod scene;
 mod signals;
+mod slow_commits;
 mod small_batches;
 mod staged_turns;
 mod tasks;

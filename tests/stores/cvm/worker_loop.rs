@@ -23,19 +23,19 @@ use runstate::work::{Backoff, CancellationToken, Failure, Task, WorkerEvent};
 use crate::cvm::scene::{Scene, program};
 use crate::settings::is_full_run;
 
-type PinnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type PinnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A store that several processes share, on one host.
 #[derive(Clone)]
-struct WorkerScene {
-    store: Arc<CountingStore<FaultStore<Memory>>>,
-    host: TimedHost,
+pub struct WorkerScene {
+    pub store: Arc<CountingStore<FaultStore<Memory>>>,
+    pub host: TimedHost,
     /// The events of workers, one line each.
     events: Arc<Mutex<Vec<String>>>,
 }
 
 impl WorkerScene {
-    fn with_program(source: &str) -> Self {
+    pub fn with_program(source: &str) -> Self {
         let store = Arc::new(CountingStore::new(FaultStore::new(Memory::new())));
         let scene = Self { store, host: TimedHost::default(), events: Arc::default() };
         scene.host.block_on(scene.cvm().load(&program("program", source))).unwrap();
@@ -43,27 +43,37 @@ impl WorkerScene {
     }
 
     /// An engine of its own: a process that shares only the store with the others.
-    fn cvm(&self) -> Cvm {
-        let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
+    pub fn cvm(&self) -> Cvm {
+        self.cvm_on(self.store.clone())
+    }
+
+    /// As [`WorkerScene::cvm`], on another form of the store.
+    pub fn cvm_on(&self, store: Arc<dyn Store>) -> Cvm {
+        let host = Arc::new(self.host.clone());
         let engine = Engine::with_settings(store, host, runstate::domain::ALL, Settings::default());
         Cvm::new(&self.host.block_on(engine).unwrap())
     }
 
-    fn start(&self, id: &str, input: Json) -> &Self {
+    pub fn start(&self, id: &str, input: Json) -> &Self {
         self.host.block_on(self.cvm().start(&Start::new("program").id(id).input(input))).unwrap();
         self
     }
 
-    fn worker(&self, owner: &str) -> CallWorker {
-        let events = self.events.clone();
-        self.cvm().worker(owner).on_event(move |event| events.lock().unwrap().extend(event_line(event)))
+    pub fn worker(&self, owner: &str) -> CallWorker {
+        self.worker_in(&self.cvm(), owner)
     }
 
-    fn take_events(&self) -> Vec<String> {
+    /// A worker in this process.
+    pub fn worker_in(&self, cvm: &Cvm, owner: &str) -> CallWorker {
+        let events = self.events.clone();
+        cvm.worker(owner).on_event(move |event| events.lock().unwrap().extend(event_line(event)))
+    }
+
+    pub fn take_events(&self) -> Vec<String> {
         std::mem::take(&mut self.events.lock().unwrap())
     }
 
-    fn output(&self, id: &str) -> Vec<String> {
+    pub fn output(&self, id: &str) -> Vec<String> {
         self.host.block_on(self.cvm().output(id)).unwrap()
     }
 
@@ -71,7 +81,7 @@ impl WorkerScene {
         self.host.block_on(self.cvm().status(id)).unwrap().execution.status
     }
 
-    fn drain(&self, worker: &CallWorker) {
+    pub fn drain(&self, worker: &CallWorker) {
         self.host.block_on(worker.drain()).unwrap();
     }
 
@@ -99,7 +109,7 @@ fn event_line(event: &WorkerEvent<'_, Work>) -> Option<String> {
 }
 
 /// A handler that sleeps before it answers.
-fn slow_handler(
+pub fn slow_handler(
     host: &TimedHost,
     duration: Millis,
 ) -> impl Fn(Task<Work>) -> PinnedFuture<Result<Json, Failure>> + Send + Sync + 'static {

@@ -116,6 +116,9 @@ pub struct Claim<L: Leased> {
     lease: Millis,
     #[serde(flatten)]
     selection: ClaimSelection,
+    /// A repeat of the claim may have others.
+    #[serde(skip)]
+    except: BTreeSet<String>,
     #[serde(skip)]
     item: PhantomData<fn() -> L>,
 }
@@ -123,12 +126,18 @@ pub struct Claim<L: Leased> {
 impl<L: Leased> Claim<L> {
     /// The claim of one of these items for the worker `owner`, whose name is for people.
     pub fn new(of: ClaimTarget, owner: impl Into<String>, lease: Millis) -> Self {
-        Self { of, owner: owner.into(), lease, selection: ClaimSelection::default(), item: PhantomData }
+        let (selection, except) = Default::default();
+        Self { of, owner: owner.into(), lease, selection, except, item: PhantomData }
     }
 
     /// The claim of one of the selected items.
     pub fn select(self, selection: ClaimSelection) -> Self {
         Self { selection, ..self }
+    }
+
+    /// The claim of none of the items with these ids: its worker still handles them, even if their leases have ended.
+    pub fn except(self, ids: BTreeSet<String>) -> Self {
+        Self { except: ids, ..self }
     }
 
     /// The claim passes over the item `first`, which needs a missing key, and over those of `rows` that need one too.
@@ -234,8 +243,9 @@ impl<L: Leased> Command for Claim<L> {
             ClaimTarget::Item(id) => ReadSet::entity::<L>(id),
             ClaimTarget::Kinds(kinds) => {
                 let now = Filter::Lte(L::AVAILABLE_AT.to_owned(), view.now().as_millis().into());
-                // Items that cannot be read keep their places, so it reads on behind them.
-                let is_behind = LazyCell::new(|| !found_items::<L>(view).any(|row| row.is_ok()));
+                // Items that cannot be read, or that it excepts, keep their places, so it reads on behind them.
+                let is_candidate = |row: &LoadedEntity<L>| !self.except.contains(row.entity.id());
+                let is_behind = LazyCell::new(|| !found_items::<L>(view).flatten().any(|row| is_candidate(&row)));
                 reads_of_kinds::<L>(view, kinds, self.selection.only.as_ref(), &now, |name, query| {
                     let Some(last) = view.query(name) else { return query.limit(view.spread()) };
                     let limit = last.limit.filter(|limit| *limit < LARGEST_PAGE);
@@ -272,7 +282,7 @@ impl<L: Leased> Command for Claim<L> {
                 false
             }
         };
-        candidates.retain(|row| row.entity.may_be_claimed(ctx.now, is_named));
+        candidates.retain(|row| row.entity.may_be_claimed(ctx.now, is_named) && !self.except.contains(row.entity.id()));
         if self.selection.oldest_first {
             let since = |row: &LoadedEntity<L>| row.entity.lease().map(|lease| lease.available_at);
             sort_by(&mut candidates, |a, b| since(a).cmp(&since(b)));

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -13,7 +14,7 @@ use runstate_core::marker::BoxFuture;
 use runstate_core::marker::yield_now;
 use runstate_core::operation::{Failure, WorkItem};
 use runstate_value::Json;
-use runstate_value::time::Millis;
+use runstate_value::time::{Millis, Timestamp};
 
 use super::race::race;
 use super::task::TaskHandler;
@@ -24,32 +25,49 @@ use crate::Error;
 const HEARTBEATS_PER_LEASE: i64 = 3;
 
 impl<W: WorkItem> Worker<W> {
-    /// Processes a claimed item. `Err`: the worker cannot continue.
-    pub(super) async fn process_item(&self, work: &W, handler: Arc<dyn TaskHandler<W>>) -> Result<(), Error> {
+    /// Processes an item whose claim lasts since this time at least. `Err`: the worker cannot continue.
+    pub(super) async fn process_item(
+        &self,
+        work: &W,
+        since: Timestamp,
+        handler: Arc<dyn TaskHandler<W>>,
+    ) -> Result<(), Error> {
         self.emit(&WorkerEvent::Claimed(work));
+        let since = match self.renew_late(work, since).await {
+            Ok(since) => since,
+            Err(error) => return self.report_lost(work, error),
+        };
         let begun = self.host().now();
+        let mut lease = pin!(self.keep_lease(work, since));
         let attempt = work.attempts();
-        if attempt > self.backoff.attempts {
+        let (result, took) = if attempt > self.backoff.attempts {
             // Earlier workers crashed without reporting a failure. The item would crash this worker too, and the next
             // one.
             let why = format!("earlier workers tried it {} times, and none reported a result", attempt - 1);
-            return self.fail(work, Failure::permanent(why), Millis(0)).await;
-        }
-        let cancellation = CancellationToken::default();
-        let result = {
+            (Err(Failure::permanent(why)), Millis(0))
+        } else {
+            let cancellation = CancellationToken::default();
             let _guard = cancellation.guard();
             let task = Task { work: work.clone(), attempt, cancellation: cancellation.clone() };
             let handling = catch_panic(Box::pin(async move { handler.answer(task).await }));
-            let handling = self.limit_time(handling);
-            match race(handling, self.keep_lease(work)).await {
-                Either::Left(result) => result,
+            match race(self.limit_time(handling), lease.as_mut()).await {
+                Either::Left(result) => (result, self.host().now().since(begun)),
                 Either::Right(error) => return self.report_lost(work, error),
             }
         };
-        let took = self.host().now().since(begun);
-        match result {
-            Ok(answer) => self.complete(work, answer, took).await,
-            Err(failure) => self.fail(work, failure, took).await,
+        let report = async {
+            match result {
+                Ok(answer) => self.complete(work, answer, took).await,
+                Err(failure) => self.fail(work, failure, took).await,
+            }
+        };
+        // The report alone decides whether the claim was lost: it may have closed the item when a heartbeat is refused.
+        let keeping = async {
+            lease.await;
+            pending().await
+        };
+        match race(report, keeping).await {
+            Either::Left(reported) | Either::Right(reported) => reported,
         }
     }
 
@@ -70,23 +88,54 @@ impl<W: WorkItem> Worker<W> {
         }
     }
 
+    /// Extends a claim whose first heartbeat is due before its handler starts, because the claim took long. It may have
+    /// ended, so the handler starts only after that. Returns the time since which the claim lasts at least.
+    async fn renew_late(&self, work: &W, mut since: Timestamp) -> Result<Timestamp, Error> {
+        let mut failures = 0;
+        while self.host().now().since(since) >= self.heartbeat_interval() {
+            match self.send_heartbeat(work).await {
+                Ok(renewed) => since = renewed,
+                Err(error) if is_claim_lost::<W>(&error) || !error.retryable => return Err(error),
+                Err(error) => {
+                    self.emit(&WorkerEvent::Trouble(&error));
+                    self.back_off(failures).await;
+                    failures += 1;
+                }
+            }
+        }
+        Ok(since)
+    }
+
     /// Extends the claim until it is lost. Returns the reason.
-    async fn keep_lease(&self, work: &W) -> Error {
-        let interval = Millis((self.lease.0 / HEARTBEATS_PER_LEASE).max(1));
-        let mut wait = interval;
+    async fn keep_lease(&self, work: &W, since: Timestamp) -> Error {
+        let interval = self.heartbeat_interval();
+        let shortest = Millis((interval.0 / HEARTBEATS_PER_LEASE).max(1));
+        let mut next = since + interval;
         loop {
-            self.host().sleep(wait).await;
-            match self.engine.execute(&Heartbeat::<W::Row>::new(work.id(), work.token(), self.lease)).await {
-                Ok(_) => wait = interval,
+            // A heartbeat that took long is followed by an earlier one.
+            self.host().sleep(next.since(self.host().now()).clamp(shortest, interval)).await;
+            match self.send_heartbeat(work).await {
+                Ok(renewed) => next = renewed + interval,
                 Err(error) if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED => return error,
                 Err(error) => {
                     self.emit(&WorkerEvent::Trouble(&error));
-                    wait = Millis((interval.0 / HEARTBEATS_PER_LEASE).max(1));
+                    next = self.host().now() + shortest;
                 }
             }
             // If neither timers nor the store ever wait, the handler must still be polled.
             yield_now().await;
         }
+    }
+
+    fn heartbeat_interval(&self) -> Millis {
+        Millis((self.lease.0 / HEARTBEATS_PER_LEASE).max(1))
+    }
+
+    /// Extends the claim. Returns the time since which it lasts at least.
+    async fn send_heartbeat(&self, work: &W) -> Result<Timestamp, Error> {
+        let since = self.host().now();
+        self.engine.execute(&Heartbeat::<W::Row>::new(work.id(), work.token(), self.lease)).await?;
+        Ok(since)
     }
 
     async fn complete(&self, work: &W, answer: Json, took: Millis) -> Result<(), Error> {

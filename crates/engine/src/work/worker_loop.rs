@@ -1,7 +1,7 @@
 //! The loop of a running worker. It handles one event at a time, while the futures that it started run concurrently.
 //! The handlers of events start the next futures.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Either, abortable};
@@ -30,8 +30,8 @@ pub(super) enum StopCondition {
 }
 
 pub(super) enum LoopEvent<W> {
-    /// A claim has completed.
-    Claimed(Result<Option<Box<W>>, Error>),
+    /// A claim has completed, with the time since which it lasts at least.
+    Claimed(Result<Option<(Box<W>, Timestamp)>, Error>),
     /// An item was processed. `served` is the index of its kind among those that are served.
     ItemProcessed { item: String, served: usize, result: Result<(), Error> },
     /// A wait has ended.
@@ -176,8 +176,8 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
                 return;
             }
             self.claims += 1;
-            let worker = self.worker;
-            self.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds).await) }));
+            let (worker, running) = (self.worker, self.running.keys().cloned().collect());
+            self.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds, running).await) }));
         }
     }
 
@@ -200,17 +200,17 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         kinds
     }
 
-    pub fn on_claim(&mut self, claimed: Result<Option<Box<W>>, Error>) -> Result<(), Error> {
+    pub fn on_claim(&mut self, claimed: Result<Option<(Box<W>, Timestamp)>, Error>) -> Result<(), Error> {
         self.claims = self.claims.saturating_sub(1);
         match claimed {
-            Ok(Some(work)) if self.shutdown != ShutdownState::Serving => self.release(work),
-            Ok(Some(work)) => {
+            Ok(Some((work, _))) if self.shutdown != ShutdownState::Serving => self.release(work),
+            Ok(Some((work, since))) => {
                 self.failures = 0;
                 self.max_claims = (self.max_claims * 2).min(MAX_CLAIMS);
                 if let Some(idle) = &mut self.idle {
                     idle.reset_delay();
                 }
-                self.begin_item(work);
+                self.begin_item(work, since);
                 self.begin_claims();
             }
             Ok(None) => {
@@ -233,14 +233,18 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         Ok(())
     }
 
-    fn begin_item(&mut self, work: Box<W>) {
+    fn begin_item(&mut self, work: Box<W>, since: Timestamp) {
+        // Two claims took so long that the first one had ended before the second one found the item.
+        if self.running.contains_key(work.id()) {
+            return self.release(work);
+        }
         let kind = |served: &super::ServedKind<W>| served.kind == work.kind();
         let (worker, Some(served)) = (self.worker, self.worker.served.iter().position(kind)) else {
             return self.release(work);
         };
         let (handler, claimed) = (worker.served[served].handler.clone(), work.clone());
         let handler = self.push(Box::pin(async move {
-            let result = worker.process_item(&claimed, handler).await;
+            let result = worker.process_item(&claimed, since, handler).await;
             LoopEvent::ItemProcessed { item: claimed.id().to_owned(), served, result }
         }));
         self.busy[served] += 1;
@@ -413,9 +417,12 @@ const SWEEP_INTERVAL: Millis = Millis::minutes(10);
 const DUE_JITTER: Millis = Millis(50);
 
 impl<W: WorkItem> Worker<W> {
-    /// Claims an item of these kinds. `None`: none is open.
-    async fn claim(&self, kinds: &[String]) -> Result<Option<Box<W>>, Error> {
-        Ok(self.engine.execute(&self.claim_of(kinds)).await?.work)
+    /// Claims an item of these kinds, but not one that is `running`. Returns it with the time since which the claim
+    /// lasts at least. `None`: none is open.
+    async fn claim(&self, kinds: &[String], running: BTreeSet<String>) -> Result<Option<(Box<W>, Timestamp)>, Error> {
+        let since = self.host().now();
+        let claimed = self.engine.execute(&self.claim_of(kinds).except(running)).await?;
+        Ok(claimed.work.map(|work| (work, since)))
     }
 
     /// When an item of these kinds may be claimed next; `None`: none is open.
