@@ -105,9 +105,7 @@ impl Machine {
             Err(message) => refuse(&format!("its state does not fit: {message}")),
         }
     }
-}
 
-impl Machine {
     /// Checks that the error at which this machine failed comes from the statement at its position. Another version can
     /// mend only that one.
     ///
@@ -439,7 +437,7 @@ impl StateMap<'_> {
         self.map.function(function).ok_or_else(|| {
             let entry = self.map.old.function(function).map_or(0, |function| function.entry);
             if self.map.old.is_built_in(function) {
-                let reason = "its values are of a built-in that the new version does not use, such as `URL` or `Intl`";
+                let reason = "it has values of a built-in that the new version does not use, such as `URL` or `Intl`";
                 return self.map.error(entry, None, reason.to_owned());
             }
             let name = self.map.function_name(&self.map.old, function);

@@ -120,7 +120,7 @@ fn built_ins_are_not_named_by_their_functions() {
     let unused = format!("function make() {{ return 1 }} function pay() {{ return tools.pay({{}}) }}\n{main}");
     assert_continues(&unused, &unused.replace("tools.pay({})", "2"), &["number"]);
     let made = format!("function make() {{ return new URL('http://a/') }}\n{main}");
-    let reason = "its values are of a built-in that the new version does not use";
+    let reason = "it has values of a built-in that the new version does not use";
     assert_refused(&made, &made.replace("new URL('http://a/')", "1"), reason);
 }
 
