@@ -429,8 +429,11 @@ impl LoadedMachine {
             return Err(Rejection::NotFound { what: "version", id: version.to_string(), hint });
         }
         let decoded = DecodedProgram::load(view, &key)?;
-        let machine = self.machine.map_to(decoded.program).map_err(|error| {
-            let message = format!("{error}; nothing was changed");
+        let mapped = self.machine.check_failed_statement().and_then(|()| self.machine.map_to(decoded.program));
+        let machine = mapped.map_err(|error| {
+            let hint =
+                "a start with `answersFrom` runs the new version from its beginning, with the answers given so far";
+            let message = format!("{error}; nothing was changed; {hint}");
             let details = json!({ "line": error.line, "newLine": error.new_line });
             Rejection::Domain { code: codes::VERSION_MISMATCH, message, details }
         })?;

@@ -13,7 +13,7 @@ use super::program::{DecodedInstruction, ExceptionHandler};
 use super::promise::{PromiseObject, PromiseState, ReactionKind};
 use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
-use super::{conversion, coroutine, generator, iteration, job, json, operand_conversion, property};
+use super::{conversion, coroutine, failed_call, generator, iteration, job, json, operand_conversion, property};
 
 /// The name of the error of a limit that the machine itself must enforce.
 pub const LIMIT_ERROR: &str = "LimitError";
@@ -52,7 +52,10 @@ pub(super) fn handle_abrupt_completion(
                 return Err(Box::new(StopReason::Failed(to_failure(machine, &uncatchable))));
             }
         };
-        match find_catcher(machine) {
+        let catcher = find_catcher(machine);
+        let is_kept =
+            limit.is_none() && matches!(catcher, Some(Catcher::Promise(_))) && failed_call::fails_in_place(machine);
+        match catcher {
             Some(Catcher::Handler(frame, handler)) => {
                 generator::end_unwound(machine, frame + 1);
                 machine.frames.truncate(frame + 1);
@@ -64,13 +67,14 @@ pub(super) fn handle_abrupt_completion(
                 machine.pc = handler.target;
                 return Ok(());
             }
-            Some(Catcher::Promise(frame)) => match coroutine::reject_frame(machine, frame, thrown) {
+            Some(Catcher::Promise(frame)) if !is_kept => match coroutine::reject_frame(machine, frame, thrown) {
                 Ok(()) => return Ok(()),
                 Err(next) => completion = next,
             },
-            None => {
+            _ => {
                 leave_native_frames(machine);
                 let failure = match machine.program.code.get(machine.pc as usize) {
+                    _ if is_kept => rejection_failure(machine, &thrown),
                     // The error was thrown before, in the function whose promise is awaited.
                     Some(DecodedInstruction::Await) => rejection_failure(machine, &thrown),
                     // It was thrown before, in the loop or pattern whose iterator is closed: only there POP precedes

@@ -1,6 +1,7 @@
 //! Failed calls whose error ends the program. The machine then fails where the call was made, and not where its error
 //! would arrive, so that a retry repeats the call: a blocking call at its instruction, an open call as a new call that
-//! settles the same promise.
+//! settles the same promise. An error that a function throws itself is treated alike: the function remains at the
+//! instruction that threw it.
 
 use std::sync::Arc;
 
@@ -85,6 +86,21 @@ pub(super) fn is_fatal_throw(machine: &Machine) -> bool {
         }
     }
     true
+}
+
+/// Whether an error at the current instruction ends the program, and the machine fails there: nothing else runs before
+/// the error arrives, and the instruction has its operands, so that a retry runs it again.
+pub(super) fn fails_in_place(machine: &Machine) -> bool {
+    let Some(Frame::Code(frame)) = machine.frames.last() else { return false };
+    let slots = machine.program.functions.get(frame.function as usize).map_or(0, |function| function.slots.len());
+    let depth = machine.program.stack_depths.get(machine.pc as usize).copied().flatten();
+    // An error that arrives at AWAIT or YIELD was thrown elsewhere, and their operand is gone.
+    let has_operands = depth.is_some_and(|depth| machine.stack.len() >= frame.base as usize + slots + depth as usize);
+    has_operands
+        && !machine.tasks.has_jobs()
+        && machine.tasks.first_rejection == HeapRef::NONE
+        && !has_failed_call(machine)
+        && is_fatal_throw(machine)
 }
 
 /// Whether a handler of a function catches an error at an instruction.

@@ -253,7 +253,7 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
 
 /// The reason of the first rejected promise that no reaction handles. A `CancelledError` (`is_cancelled`) is reported
 /// when nothing else is left: other functions may still clean up.
-fn find_unhandled_rejection(machine: &Machine, is_cancelled: bool) -> Option<Value> {
+pub(super) fn find_unhandled_rejection(machine: &Machine, is_cancelled: bool) -> Option<Value> {
     let mut at = machine.tasks.first_rejection;
     let mut known = HashSet::new();
     // The links of a damaged state may have a cycle.

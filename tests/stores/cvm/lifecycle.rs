@@ -162,6 +162,43 @@ fn a_failed_execution_continues_in_a_mended_version() {
 }
 
 #[test]
+fn an_async_function_that_threw_continues_in_a_mended_version() {
+    let source =
+        |body: &str| format!("async function main() {{ const r = {{ receipt: await CC('which?') }}; {body} }}");
+    let retry = |version| Retry { program_version: Some(version), ..Retry::new("run") };
+    for cold in [false, true] {
+        let mut scene = Scene::new();
+        scene.load(&source("console.log(r.recept.toUpperCase());"));
+        scene.start(Json::Null).unwrap();
+        scene.answer("abc").expect(Status::Error);
+        // Its own version fails again, at the same instruction.
+        assert_eq!(block_on(scene.cvm().retry_with(&retry(1))).unwrap().status, Status::Error);
+        scene.load(&source("console.log(r.receipt.toUpperCase());"));
+        let scene = if cold { scene.cold() } else { scene };
+        assert_eq!(block_on(scene.cvm().retry_with(&retry(2))).unwrap().status, Status::Complete);
+        assert_eq!(block_on(scene.cvm().show("run")).unwrap().output, ["ABC"]);
+    }
+}
+
+#[test]
+fn an_error_that_was_thrown_before_is_refused_with_what_to_do() {
+    let source = |member: &str| {
+        format!("const r = {{ receipt: CC('which?') }}; try {{ r.{member}.x.y; }} finally {{ console.log('end'); }}")
+    };
+    let mut scene = Scene::new();
+    scene.load(&source("recept"));
+    scene.start(Json::Null).unwrap();
+    scene.answer("abc").expect(Status::Error);
+    scene.load(&source("receipt"));
+    let retry = Retry { program_version: Some(2), ..Retry::new("run") };
+    let before = scene.dump();
+    let error = block_on(scene.cvm().retry_with(&retry)).unwrap_err();
+    assert_eq!(error.code, codes::VERSION_MISMATCH);
+    assert!(error.message.contains("answersFrom"), "{}", error.message);
+    assert_eq!(before, scene.dump());
+}
+
+#[test]
 fn only_a_failed_execution_continues_in_another_version() {
     let retry = |version| Retry { program_version: Some(version), ..Retry::new("run") };
     let mut scene = Scene::new();

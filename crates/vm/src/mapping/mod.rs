@@ -24,10 +24,12 @@ use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::generator::{Generator, GeneratorState};
 use super::heap::{self, ENTRIES_PER_PAGE};
+use super::job;
 use super::machine::Machine;
 use super::machine_tasks::ProgramTask;
 use super::object::Closure;
 use super::program::{Capture, DecodedInstruction, FunctionKind, VerifiedProgram};
+use super::promise::{self, PromiseState};
 use super::value::{HeapRef, Value};
 
 mod alignment;
@@ -61,7 +63,7 @@ impl Machine {
     ///   must have been computed by the same instructions; the rest may change. If the statement at which the program
     ///   failed has had no effect yet, it continues after the statement before it: changed and added ones run.
     /// - A variable that the rest of the function reads must have been set by the same statement. A new one must be a
-    ///   function, a constant, or set later. A constant that the new version changes has its new value.
+    ///   function, a constant, or set later. So must a variable from which the statement has computed its operands.
     /// - `catch`, `finally` and loops around the position must still be around it. New ones may be added.
     ///
     /// # Errors
@@ -77,7 +79,7 @@ impl Machine {
         let mut machine = self.clone();
         // Closures that nothing refers to need no counterpart. The limit of the heap is enforced by the next run.
         let _ = heap::collect_garbage(&mut machine);
-        let places = function_places(&machine);
+        let mut places = function_places(&machine);
         let blank = Machine::blank(Arc::clone(&program), self.limits.clone());
         (machine.program, machine.linked) = (blank.program, blank.linked);
         let mut state = StateMap {
@@ -89,6 +91,9 @@ impl Machine {
             captures: HashMap::new(),
         };
         state.map_frames()?;
+        // Functions that only variables without a counterpart had need none either.
+        let _ = heap::collect_garbage(state.machine);
+        places.retain(|at| !matches!(state.machine.heap.get(*at), Entry::Free));
         places.iter().try_for_each(|at| state.map_entry(*at))?;
         state.map_open_calls();
         machine.heap.seal();
@@ -98,6 +103,45 @@ impl Machine {
         match machine.check_frames() {
             Ok(()) => Ok(machine),
             Err(message) => refuse(&format!("its state does not fit: {message}")),
+        }
+    }
+
+    /// Checks that the error at which this machine failed comes from the statement at its position. Another version can
+    /// mend only that one.
+    ///
+    /// # Errors
+    /// The error was thrown before, by a statement that has ended: a rejected promise, a `finally` or a loop would throw
+    /// it again.
+    pub fn check_failed_statement(&self) -> Result<(), MappingError> {
+        if !self.throws_earlier_error() {
+            return Ok(());
+        }
+        let reason = "the error was thrown before, by a statement that has ended, and would be thrown again";
+        Err(MappingError { reason: reason.to_owned(), line: self.line(), new_line: 0 })
+    }
+
+    fn throws_earlier_error(&self) -> bool {
+        if self.is_idle() {
+            return !self.tasks.has_jobs() && job::find_unhandled_rejection(self, false).is_some();
+        }
+        let (Some(Frame::Code(frame)), None) = (self.frames.last(), &self.suspended_call) else { return false };
+        let code = |at: u32| self.program.code.get(at as usize).copied();
+        match (code(self.pc), self.stack.last()) {
+            (Some(DecodedInstruction::Await), Some(Value::Ref(promise))) => {
+                matches!(promise::promise_state(self, *promise), Ok((PromiseState::Rejected, _)))
+            }
+            (Some(DecodedInstruction::Throw), _) => match code(self.pc.wrapping_sub(1)) {
+                // The iterator of a loop or pattern is closed: only there POP precedes THROW.
+                Some(DecodedInstruction::Pop) => true,
+                // The end of `finally`.
+                Some(DecodedInstruction::Load(slot)) => {
+                    let function = self.program.functions.get(frame.function as usize);
+                    let name = function.and_then(|function| function.slots.get(usize::from(slot)));
+                    name.is_some_and(|name| outline::base_name(name) == "$")
+                }
+                _ => false,
+            },
+            _ => false,
         }
     }
 }
@@ -282,14 +326,9 @@ impl StateMap<'_> {
                     machine.linked.constants.get(constant as usize).cloned().unwrap_or(Value::Undefined)
                 }
             };
-            let replaced = variable.replaced.and_then(|slot| cell_of(machine, old, slot));
-            slots.push(match replaced {
-                _ if !variable.is_cell => value,
-                Some(cell) => {
-                    set_cell(machine, cell, value);
-                    Value::Ref(cell)
-                }
-                None => Value::Ref(machine.heap.allocate(Entry::Cell(value))),
+            slots.push(match variable.is_cell {
+                true => Value::Ref(machine.heap.allocate(Entry::Cell(value))),
+                false => value,
             });
         }
         for (slot, variable) in variables.iter().enumerate() {
@@ -397,6 +436,10 @@ impl StateMap<'_> {
     fn counterpart(&self, function: u32) -> Result<u32, MappingError> {
         self.map.function(function).ok_or_else(|| {
             let entry = self.map.old.function(function).map_or(0, |function| function.entry);
+            if self.map.old.is_built_in(function) {
+                let reason = "it has values of a built-in that the new version does not use, such as `URL` or `Intl`";
+                return self.map.error(entry, None, reason.to_owned());
+            }
             let name = self.map.function_name(&self.map.old, function);
             let line = self.map.old.program.location(entry).line;
             let reason = format!("{name} (line {line}) exists, and the new version has no function that corresponds");
@@ -469,6 +512,7 @@ impl ProgramMap<'_> {
     fn function_name(&self, outline: &Outline<'_>, function: u32) -> String {
         match outline.function(function).map_or("", |function| function.name.as_str()) {
             _ if function == 0 => "the program".to_owned(),
+            _ if outline.is_built_in(function) => "a built-in function".to_owned(),
             "" => "a function without a name".to_owned(),
             name => format!("function '{name}'"),
         }

@@ -204,6 +204,12 @@ impl<'p> Outline<'p> {
         self.program.functions.get(number as usize)
     }
 
+    /// Whether a function is part of a built-in that is written in the language: its instructions have no lines.
+    pub(super) fn is_built_in(&self, number: u32) -> bool {
+        let code = self.code.get(number as usize).map_or(&[][..], Vec::as_slice);
+        number > 0 && !code.is_empty() && code.iter().all(|at| self.program.location(*at).line == 0)
+    }
+
     /// Operands on the stack before an instruction.
     pub(super) fn depth(&self, at: u32) -> Option<u32> {
         self.program.stack_depths.get(at as usize).copied().flatten()

@@ -27,8 +27,6 @@ pub(super) struct MappedVariable {
     pub(super) source: VariableSource,
     /// Whether the slot has a cell.
     pub(super) is_cell: bool,
-    /// The old variable whose cell it keeps, with another value.
-    pub(super) replaced: Option<u16>,
 }
 
 /// The instruction that has set a variable, or nothing: the beginning of the function.
@@ -44,8 +42,9 @@ struct Definitions {
 impl ProgramMap<'_> {
     /// The variables of a frame that continues at `new` in the new version instead of at `old`.
     ///
-    /// A variable that the rest of the function may read is that of the old version which the same instruction has set.
-    /// A new one must be a constant, a function, or not yet initialized there. `None`: the frame remains as it is.
+    /// A variable that the rest of the function may read, or that its statement has read, is that of the old version
+    /// which the same instruction has set. A new one must be a constant, a function, or not yet initialized there.
+    /// `None`: the frame remains as it is.
     pub(super) fn variables(
         &self,
         function: u32,
@@ -61,8 +60,10 @@ impl ProgramMap<'_> {
         let mut frame = FrameMap { map: self, function, counterpart, old, new, budget };
         let mut variables: Vec<Option<MappedVariable>> = vec![None; usize::from(count)];
         let mut work: Vec<u16> = Vec::new();
+        let read = frame.read_slots()?;
         for slot in 0..count {
-            if (counterpart == 0 && self.new.read_globals.contains(&slot)) || frame.is_live(slot)? {
+            let is_used = read.contains(&slot) || (counterpart == 0 && self.new.read_globals.contains(&slot));
+            if is_used || frame.is_live(slot)? {
                 work.push(slot);
             }
         }
@@ -86,7 +87,7 @@ impl ProgramMap<'_> {
             let is_only = only_slot(&self.new, counterpart, self.new.slot_name(counterpart, slot));
             let namesake = if is_only { frame.namesake(slot) } else { None };
             let source = namesake.map_or(VariableSource::Undefined, VariableSource::Old);
-            MappedVariable { source, is_cell: false, replaced: None }
+            MappedVariable { source, is_cell: false }
         };
         Ok(Some((0u16..).zip(&variables).map(|(slot, variable)| variable.unwrap_or_else(|| idle(slot))).collect()))
     }
@@ -184,6 +185,31 @@ impl FrameMap<'_, '_> {
         Ok(())
     }
 
+    /// The variables that the statement has read before the position: its operands come from them.
+    fn read_slots(&mut self) -> Result<HashSet<u16>, MappingError> {
+        let map = self.map;
+        let (mut seen, mut work) = (HashSet::from([self.new]), vec![self.new]);
+        let mut slots = HashSet::new();
+        while let Some(at) = work.pop() {
+            self.spend(1)?;
+            if map.new.depth(at) == Some(0) {
+                continue;
+            }
+            for (_, before) in map.new.predecessors(at) {
+                if !seen.insert(before) {
+                    continue;
+                }
+                work.push(before);
+                if let I::Load(slot) | I::LoadCell(slot) = map.new.instruction(before)
+                    && map.new.slot_name(self.counterpart, slot) != "$"
+                {
+                    slots.insert(slot);
+                }
+            }
+        }
+        Ok(slots)
+    }
+
     /// Whether the new version may read a variable before it sets it.
     fn is_live(&mut self, slot: u16) -> Result<bool, MappingError> {
         let map = self.map;
@@ -262,7 +288,7 @@ impl FrameMap<'_, '_> {
         let name = map.new.slot_name(self.counterpart, slot);
         let new = self.definitions(&map.new, self.counterpart, self.new, slot)?;
         let Some(is_cell) = new.is_cell else { return Err(self.changed_variable(slot, None)) };
-        let mapped = |source| Ok(MappedVariable { source, is_cell, replaced: None });
+        let mapped = |source| Ok(MappedVariable { source, is_cell });
         if name == "$" {
             return self.hidden_variable(slot, &new).and_then(mapped);
         }
@@ -289,13 +315,9 @@ impl FrameMap<'_, '_> {
             None => Definitions { all: Vec::new(), is_cell: None },
         };
         let was_set = old.all.iter().any(Option::is_some);
-        let old_constant = matches!(old.all[..], [Some(at)] if pushed_constant(&map.old, at).is_some());
         match initial {
             Some(source) if !was_set => mapped(source),
-            // A constant has the value of the new version.
-            Some(source @ VariableSource::Constant(_)) if old_constant => {
-                Ok(MappedVariable { source, is_cell, replaced: namesake })
-            }
+            // A constant too: code that has run may have used its value.
             _ if was_set => Err(self.changed_variable(slot, old.all.first().copied().flatten())),
             _ => Err(self.new_variable(slot)),
         }
@@ -423,6 +445,10 @@ impl FrameMap<'_, '_> {
         let names = |slots: &[String]| slots.iter().map(|slot| base_name(slot).to_owned()).collect::<Vec<String>>();
         let kept = new.map_or(Vec::new(), |function| names(&function.slots));
         let removed = old.map_or(Vec::new(), |function| names(&function.slots));
+        if let Some(built_in) = name.strip_prefix("$:") {
+            let reason = format!("the new version uses the built-in '{built_in}', which the execution does not have");
+            return map.error(self.old, None, reason);
+        }
         let mut reason = format!(
             "the new version uses the variable '{name}' of {owner}, which would have been set before {}",
             map.place(self.function, self.old)

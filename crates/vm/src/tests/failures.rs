@@ -26,6 +26,19 @@ fn a_result_that_an_outer_built_in_refuses_leaves_its_frame() {
 }
 
 #[test]
+fn an_async_function_fails_where_it_throws() {
+    let source = "async function f(r) { await null;\n  return r.a.b }\nawait f({})";
+    fails_again(source, "reading 'b'");
+    let mut machine = start(source);
+    expect_failure(machine.run(u64::MAX, &TURN));
+    assert_eq!(machine.line(), 2);
+    // Another job runs first, and prints.
+    let mut machine = start(&format!("Promise.resolve().then(() => {{}}).then(() => console.log('job'));\n{source}"));
+    expect_failure(machine.run(u64::MAX, &TURN));
+    assert_eq!(machine.take_output(), ["job"]);
+}
+
+#[test]
 fn a_callee_that_left_the_stack_is_not_put_back() {
     fails_again("String([{ *toString() { const a = 1; yield a } }])", "");
     fails_again(

@@ -33,7 +33,8 @@ fn continue_in(old: &str, new: &str) -> Result<Vec<String>, String> {
     let (mut output, stop) = run_until_stop(&mut machine);
     assert!(matches!(stop, StopReason::Failed(_) | StopReason::Waiting(_)), "{stop:?}");
     let before = state_text(&machine);
-    let mapped = machine.map_to(program(new)).map_err(|error| error.to_string());
+    let mapped = machine.check_failed_statement().and_then(|()| machine.map_to(program(new)));
+    let mapped = mapped.map_err(|error| error.to_string());
     assert_eq!(before, state_text(&machine), "the machine itself has changed");
     let mut machine = restore_copy(&mapped?);
     loop {
@@ -85,6 +86,45 @@ fn function_that_failed_continues_with_its_mended_statement() {
 }
 
 #[test]
+fn async_function_that_threw_continues_with_its_mended_statement() {
+    let main = "export async function main() { const r = { receipt: await CC('go') };\n  console.log(r.recept.toUpperCase()) }";
+    let called = "async function shout(r) { await null;\n  return r.recept.toUpperCase() }
+export async function main() { console.log(await shout({ receipt: await CC('go') })) }";
+    let callback = main.replace("r.recept.toUpperCase()", "[r].map((one) => one.recept.toUpperCase())[0]");
+    for old in [main, called, &callback] {
+        assert_continues(old, &old.replace("recept", "receipt"), &["GO"]);
+    }
+    let effect = main.replace("r.recept", "[1].push(2) + r.recept");
+    assert_refused(&effect, &effect.replace("recept", "receipt"), "the statement at line 2 of function 'main'");
+}
+
+#[test]
+fn error_that_was_thrown_before_is_not_mended() {
+    let main =
+        "export async function main() { const r = { receipt: await CC('go') };\n  console.log(r.recept.length) }";
+    let sync = main.replace("async ", "").replace("await ", "");
+    for old in [main, &sync] {
+        let old =
+            old.replace("console.log(r.recept.length)", "try { r.recept.length } finally { console.log('finally') }");
+        assert_refused(&old, &old.replace("recept", "receipt"), "the error was thrown before");
+    }
+    let unawaited = "async function read(r) { await null; r.recept.length }
+export async function main() { read({ receipt: '' }); await CC('go') }";
+    assert_refused(unawaited, &unawaited.replace("recept", "receipt"), "the error was thrown before");
+}
+
+#[test]
+fn built_ins_are_not_named_by_their_functions() {
+    let main = "export function main() { const x = make(); CC('stop'); console.log(typeof x) }";
+    // Functions that nothing refers to any more need no counterpart.
+    let unused = format!("function make() {{ return 1 }} function pay() {{ return tools.pay({{}}) }}\n{main}");
+    assert_continues(&unused, &unused.replace("tools.pay({})", "2"), &["number"]);
+    let made = format!("function make() {{ return new URL('http://a/') }}\n{main}");
+    let reason = "it has values of a built-in that the new version does not use";
+    assert_refused(&made, &made.replace("new URL('http://a/')", "1"), reason);
+}
+
+#[test]
 fn functions_and_constants_may_be_added_before_the_position() {
     let helper = "function size(text) { return text.length + OFFSET } const OFFSET = 10;\n";
     let mended = REVIEW.replace("return text.items.length", "return size(text)");
@@ -96,10 +136,32 @@ fn functions_and_constants_may_be_added_before_the_position() {
 }
 
 #[test]
-fn constant_has_the_value_of_the_new_version() {
+fn changed_constant_is_refused() {
     let old = "const LIMIT = 1; function check(n) { return n > LIMIT ? 'many' : 'few' }
 export function main() { const n = CC('stop').length; console.log(check(n)) }";
-    assert_continues(old, &old.replace("LIMIT = 1", "LIMIT = 5"), &["few"]);
+    assert_refused(old, &old.replace("LIMIT = 1", "LIMIT = 5"), "the variable 'LIMIT' of the program has been set by");
+    for keyword in ["const", "let"] {
+        let of = |value: &str, end: &str| {
+            format!(
+                "export async function main() {{ {keyword} fee = {value};\n  await CC('stop' + fee);\n  console.log({end}) }}"
+            )
+        };
+        // What the statement has computed comes from it too.
+        for end in ["fee", "'end'"] {
+            let reason = "the variable 'fee' of function 'main' has been set by line 1, and the new version sets it in another way";
+            for (old, new) in [("10", "20"), ("10", "Number('20')"), ("Number('10')", "20")] {
+                assert_refused(&of(old, end), &of(new, end), reason);
+            }
+            assert_continues(
+                &of("10", end),
+                &of("10", &format!("[{end}]")),
+                &[if end == "fee" { "[ 10 ]" } else { "[ 'end' ]" }],
+            );
+        }
+    }
+    // Nothing reads it any more.
+    let old = "export function main() { const fee = 10; console.log(fee); CC('stop'); console.log('end') }";
+    assert_continues(old, &old.replace("fee = 10", "fee = 20"), &["10", "end"]);
     let table = old.replace("const LIMIT = 1", "const TABLE = { limit: 1 }").replace("> LIMIT", "> TABLE.limit");
     assert_refused(&table, &table.replace("limit: 1", "limit: 5"), "the variable 'TABLE' of the program has been set");
 }
