@@ -1318,6 +1318,8 @@ export type ClaimState = {
   attempts: number;
   /** The open reservation of the call's cost. */
   reservation: string | null;
+  /** The newest earlier attempt whose worker has vanished: it may have been executed. */
+  unknown?: number | null;
 };
 
 /** A claimed call. */
@@ -1709,7 +1711,7 @@ export type CvmFailParams = {
   name?: string;
   /** The `code` of the error in the program, as Node's errors have one, at most 200 bytes; by default none. */
   code?: string;
-  /** The retry policy; by default none. */
+  /** The retry policy; by default none. Without one the failure does not count for the circuit breaker of budgets. */
   retry?: Backoff;
   /** The name of the worker. */
   by?: string;
@@ -5627,7 +5629,7 @@ export type ReservationStatus =
   | "committed"
   /** It was given back. */
   | "released"
-  /** It was given back because its time was over. */
+  /** Its time was over: it was given back, or counts as used. */
   | "expired";
 
 /** A reservation after a command. */
@@ -5727,8 +5729,15 @@ export type ResourceReservation = {
   unit: Unit;
   /** The ids of the budgets that it counts against. */
   budgets: string[];
-  /** When it is given back. */
+  /** When its time is over. */
   expiresAt: number;
+  /**
+   * Whether it counts as used when its time is over, and not as given back: its work has begun, so it may have spent
+   * the amount.
+   */
+  usedOnExpiry: boolean;
+  /** The part of the resource that such a use has, such as `claude_api`. */
+  resourceSubtype: string | null;
   /** When the document was created. */
   createdAt: number;
 } & (
@@ -5748,10 +5757,10 @@ export type ResourceReservation = {
     /** When it was given back. */
     endedAt: number;
   }
-  /** It was given back because its time was over. */
+  /** Its time was over: it was given back, or counts as used. */
   | {
     state: "expired";
-    /** When it was given back. */
+    /** When it was ended. */
     endedAt: number;
   });
 
@@ -7494,6 +7503,8 @@ export interface FleetBudgetReservationsDocument {
   budgets: Json[];
   /** Milliseconds since 1970, UTC. */
   expires_at: number;
+  used_on_expiry?: boolean | null;
+  resource_subtype?: string | null;
   state: "active" | "committed" | "released" | "expired";
   /** Milliseconds since 1970, UTC. */
   ended_at?: number | null;

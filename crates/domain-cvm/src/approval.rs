@@ -300,7 +300,10 @@ impl Command for Reject {
         let (timestamp, note) = (ctx.now, self.reason.clone());
         let refusal = call.refusal.take().filter(|_| !call.is_unapproved());
         let needs = refusal.as_ref().map_or_else(String::new, |refusal| format!(": it {}", refusal.message));
-        let message = note.clone().unwrap_or_else(|| format!("{} was rejected{needs}", call.label()));
+        let message = match &note {
+            Some(note) => call_cost::with_unknown_attempt(call, note.clone()),
+            None => format!("{} was rejected{needs}", call.label()),
+        };
         let (name, code) = (Some("RejectedError".to_owned()), refusal.and_then(|refusal| refusal.name));
         call.error = Some(CallError { name, code, message, timestamp, by: Some(self.by.clone()) });
         let approval = Approval { approved: false, by: self.by.clone(), timestamp, note, original_args: None };

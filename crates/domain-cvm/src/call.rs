@@ -372,6 +372,16 @@ pub struct ClaimState {
     pub attempts: u32,
     /// The open reservation of the call's cost.
     pub reservation: Option<String>,
+    /// The newest earlier attempt whose worker has vanished: it may have been executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<u32>,
+}
+
+impl ClaimState {
+    /// The newest attempt whose outcome is not known once this claim has ended.
+    pub(super) fn unknown_attempt(&self) -> Option<u32> {
+        if self.owner.is_some() && self.attempts > 0 { Some(self.attempts) } else { self.unknown }
+    }
 }
 
 /// The position of a program when it made a call.

@@ -1,7 +1,8 @@
 //! Costs of calls. A claim reserves the cost of its call against a budget, in its own commit. The answer settles it. A
-//! worker that fails or releases the call gives it back. A call that ends without its worker, because its program has
-//! cancelled it or its deadline has passed, keeps the reservation until the end of the lease: the worker may have spent
-//! it, and records that by its late answer or failure. A call whose cost a budget does not have waits, and is claimed
+//! worker that fails or releases the call gives it back. If the lease ends without any of these, the cost counts as
+//! used: the worker may have spent it. Its late answer or failure corrects that, and the next claim of the call has its
+//! reservation in place of that use. The same holds for a call that ends without its worker, because its program has
+//! cancelled it or its deadline has passed. A call whose cost a budget does not have waits, and is claimed
 //! once the budget has it. It may ask instead: then it waits for an approval, which raises the budget by what it lacks,
 //! and reserves the cost, so that no other call takes what was meant for this one.
 
@@ -117,7 +118,7 @@ pub(super) fn reserve(
     renewed: bool,
 ) -> Result<Decision<Option<String>>> {
     let Some(cost) = &call.request.cost else { return Ok(Decision::new(None)) };
-    let term = ReservationTerm { earlier: reservation(call), until, renewed, raises: false };
+    let term = ReservationTerm { earlier: reservation(call), until, renewed, begun: true, raises: false };
     Ok((view.budgets()?.reserve)(view, ctx, cost, term)?.map(Some))
 }
 
@@ -136,8 +137,20 @@ pub(super) fn asked_shortfall(view: &View, ctx: &mut Ctx, call: &Call) -> Result
     }
     match shortfall(view, ctx, call) {
         Err(unread @ (Rejection::Unread(_) | Rejection::Torn(_))) => Err(unread),
+        // A person creates the budget, and then approves the call.
+        Err(Rejection::NotFound { what: "owner", .. }) => Ok(call.request.cost.iter().map(whole).collect()),
         // No approval helps against another reason.
         lacking => Ok(lacking.unwrap_or_default()),
+    }
+}
+
+/// What is missing for a cost whose owner does not exist.
+fn whole(cost: &Cost) -> Shortfall {
+    let Cost { owner, resource, amount, unit, .. } = cost.clone();
+    Shortfall {
+        budget: format!("budget of {resource} of `{owner}`, which does not exist: create it first"),
+        amount,
+        unit,
     }
 }
 
@@ -146,9 +159,17 @@ pub(super) fn ask(call: &mut Call, lacking: Vec<Shortfall>, refusal: Option<Stri
     let needs: Vec<String> =
         lacking.iter().map(|one| format!("{} {} more in the {}", one.amount, one.unit, one.budget)).collect();
     let name = refusal.or_else(|| call.refusal.take()?.name);
-    let message = format!("needs {}", needs.join(" and "));
+    let message = with_unknown_attempt(call, format!("needs {}", needs.join(" and ")));
     call.refusal = Some(CallError { name, code: None, message, timestamp: now, by: None });
     (call.shortfall, call.awaits_approval, call.available_at) = (lacking, true, None);
+}
+
+/// Adds to a text that the worker of an attempt has vanished, so that its call may have had its effect.
+pub(super) fn with_unknown_attempt(call: &Call, text: String) -> String {
+    match call.claim.as_ref().and_then(ClaimState::unknown_attempt) {
+        Some(attempt) => format!("{text} (attempt {attempt} may have been executed)"),
+        None => text,
+    }
 }
 
 /// Approves the cost of a call that asks for it: raises the budgets by what they lack now, and reserves it. `None`:
@@ -161,7 +182,7 @@ pub(super) fn approve(view: &View, ctx: &mut Ctx, call: &mut Call) -> Result<Opt
     }
     let Some(cost) = &call.request.cost else { return Ok(Some(Decision::new(()))) };
     let until = ctx.now + APPROVED_TERM;
-    let term = ReservationTerm { earlier: reservation(call), until, renewed: false, raises: true };
+    let term = ReservationTerm { earlier: reservation(call), until, renewed: false, begun: false, raises: true };
     let reserved = (view.budgets()?.reserve)(view, ctx, cost, term)?;
     let claim = call.claim.get_or_insert_with(|| ClaimState { until: ctx.now, ..ClaimState::default() });
     claim.reservation = Some(reserved.output.clone());
@@ -187,7 +208,7 @@ pub(super) fn record_refusal(call: &mut Call, refusal: &Rejection, is_orphan: bo
 }
 
 /// Records what a call has cost: what was reserved, or `actual`. A cost that was not reserved is rejected if a budget
-/// does not have it. `failed`: its worker has failed.
+/// does not have it. `failed`: what the cost pays for does not work, which counts for the circuit breaker.
 pub(super) fn settle(
     view: &View,
     ctx: &mut Ctx,
@@ -209,17 +230,18 @@ pub(super) fn settle(
     }
 }
 
-/// Records what a failed attempt has cost, and gives the rest back; `None`: all of it.
+/// Records what a failed attempt has cost, and gives the rest back; `None`: all of it. `failed`: as in [`settle`].
 pub(super) fn settle_failure(
     view: &View,
     ctx: &mut Ctx,
     call: &mut Call,
     actual: Option<&str>,
+    failed: bool,
 ) -> Result<Decision<()>> {
-    if actual.is_some() { settle(view, ctx, call, actual, true) } else { release(view, ctx, call, true) }
+    if actual.is_some() { settle(view, ctx, call, actual, failed) } else { release(view, ctx, call, failed) }
 }
 
-/// Gives back what was reserved for a call. `failed`: because its worker has failed.
+/// Gives back what was reserved for a call. `failed`: as in [`settle`].
 pub(super) fn release(view: &View, ctx: &mut Ctx, call: &mut Call, failed: bool) -> Result<Decision<()>> {
     let reservation = call.claim.as_mut().and_then(|claim| claim.reservation.take());
     // Without budgets in this engine, the reservation ends by its time.

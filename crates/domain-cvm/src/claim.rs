@@ -107,8 +107,10 @@ impl Leased for Call {
 
     fn set_lease(&mut self, lease: Lease) {
         let Lease { owner, available_at: until, token, attempts } = lease;
-        let reservation = self.claim.take().and_then(|claim| claim.reservation);
-        self.claim = Some(ClaimState { owner, token, until, attempts, reservation });
+        let earlier = self.claim.take().unwrap_or_default();
+        let unknown = if token == earlier.token { earlier.unknown } else { earlier.unknown_attempt() };
+        let reservation = earlier.reservation;
+        self.claim = Some(ClaimState { owner, token, until, attempts, reservation, unknown });
         self.available_at = Some(until);
     }
 
@@ -182,6 +184,15 @@ impl Leased for Call {
         Ok(false)
     }
 
+    /// A call whose cost has an unknown owner may wait forever, because of a misspelt name.
+    fn warning(&self, earlier: &Self) -> Option<String> {
+        let code = |call: &Self| call.refusal.as_ref().and_then(|refusal| refusal.name.clone());
+        let is_new = code(self) != code(earlier) && code(self).as_deref() == Some(ErrorCode::NOT_FOUND.as_str());
+        let refusal = self.refusal.as_ref().filter(|_| is_new && self.request.cost.is_some())?;
+        let (step, execution, needs) = (self.step, &self.execution_id, &refusal.message);
+        Some(format!("no worker gets call {step} of execution `{execution}`, because of its cost: {needs}"))
+    }
+
     /// A worker that is too late must not spend what its budget no longer has.
     fn extend(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>> {
         let reserved = reserve(view, ctx, &mut row.entity, true).map_err(|refusal| match refusal {
@@ -193,7 +204,11 @@ impl Leased for Call {
         reserved.map(drop).save(row, ctx.now)
     }
 
+    /// What an earlier attempt may have spent stays reserved until the lease would have ended.
     fn release(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>> {
+        if row.entity.claim.as_ref().is_some_and(|claim| claim.unknown.is_some()) {
+            return Decision::new(()).save(row, ctx.now);
+        }
         call_cost::release(view, ctx, &mut row.entity, false)?.save(row, ctx.now)
     }
 }

@@ -37,7 +37,7 @@ pub struct Fail {
     /// The `code` of the error in the program, as Node's errors have one, at most 200 bytes; by default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// The retry policy; by default none.
+    /// The retry policy; by default none. Without one the failure does not count for the circuit breaker of budgets.
     pub retry: Option<Backoff>,
     /// The name of the worker.
     pub by: Option<String>,
@@ -76,10 +76,12 @@ impl Command for Fail {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>> {
         let cost = self.cost.as_deref();
+        // A final failure is an answer of what the worker has asked, such as a declined card: that works.
+        let failed = self.retry.is_some();
         let late = Call::find(view, &self.call)?.filter(|row| require_claim(&row.entity, self.token).is_ok());
         if let Some(row) = late.filter(|row| row.entity.execution_id == self.execution)
             && let Some(recorded) =
-                call_cost::settle_late(&row, ctx, |ctx, call| call_cost::settle_failure(view, ctx, call, cost))?
+                call_cost::settle_late(&row, ctx, |ctx, call| call_cost::settle_failure(view, ctx, call, cost, failed))?
         {
             return Ok(recorded.map(|()| FailedCall { retry_at: None, execution: None }));
         }
@@ -92,11 +94,11 @@ impl Command for Fail {
         let message = shorten_message(&self.message, MESSAGE_BYTES);
         let (name, code, by) = (self.name.clone(), self.code.clone(), self.by.clone());
         call.error = Some(CallError { name, code, message, timestamp: ctx.now, by });
-        let settled = call_cost::settle_failure(view, ctx, call, cost)?;
+        let settled = call_cost::settle_failure(view, ctx, call, cost, failed)?;
         let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
         if let Some(at) = self.retry.and_then(|retry| retry.next_attempt_at(attempts, ctx)) {
             if let Some(claim) = &mut call.claim {
-                claim.owner = None;
+                (claim.owner, claim.unknown) = (None, None);
                 claim.until = ctx.now;
             }
             let at = next_attempt_after(at, ctx.now, self.retry_after);

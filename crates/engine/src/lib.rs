@@ -599,6 +599,11 @@ impl Engine {
         if hints.is_empty() {
             return;
         }
+        for hint in hints {
+            if let Hint::Warning(warning) = hint {
+                log::command_warned(warning);
+            }
+        }
         let listeners = self.shared.hint_listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
         hints.iter().for_each(|hint| listeners.iter().for_each(|listener| listener.on_hint(hint)));
     }

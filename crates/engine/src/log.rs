@@ -56,6 +56,11 @@ pub fn due_failed(execution: &str, error: &Error) {
     info!("due work of {execution} failed: {error}");
 }
 
+/// A command that was committed warns.
+pub fn command_warned(warning: &str) {
+    warn!("{warning}");
+}
+
 /// A worker met a failure of the store or the engine, and continues.
 pub fn worker_failed(owner: &str, error: &Error) {
     warn!("worker {owner}: {error}");

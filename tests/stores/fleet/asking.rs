@@ -18,7 +18,7 @@ use runstate::time::Millis;
 use serde_json::json;
 
 use super::costs::{CostScene, LEASE, code, draw, fail};
-use super::scene::money;
+use super::scene::{PROJECT, money, text};
 use crate::support::handles::simulated_files;
 
 /// A question of the tool `draw` with this cost, which asks.
@@ -311,7 +311,10 @@ fn a_late_worker_may_complete_a_call_that_asks() {
     let late = scene.claimed();
     scene.fleet.ok("budget.change", json!({"id": budget, "allocatedAmount": "0.1"}));
     scene.fleet.host.clock.advance(LEASE);
-    assert_eq!(needs(&scene.asked()), "needs 0.3 CAD more in the total budget of money");
+    assert_eq!(
+        needs(&scene.asked()),
+        "needs 0.3 CAD more in the total budget of money (attempt 1 may have been executed)"
+    );
     assert_eq!(code(block_on(scene.cvm.heartbeat(&late.claimed, LEASE))), "stale_claim");
     scene.complete(&late, "late");
     assert_eq!(
@@ -334,6 +337,76 @@ fn a_person_may_answer_a_call_that_asks() {
     );
     let row = block_on(scene.cvm.calls(&ListCalls { execution: Some("run".into()), ..ListCalls::default() })).unwrap();
     assert_eq!((row.items[0].outcome, row.items[0].shortfall.len()), (Some(CallOutcome::Answered), 0));
+}
+
+/// A program whose call was refused after an attempt of which nothing is known learns of that attempt, and its cost is
+/// used.
+#[test]
+fn a_rejection_after_an_unknown_attempt_says_so() {
+    for (reason, message) in [
+        (Some("too much"), "too much (attempt 1 may have been executed)"),
+        (
+            None,
+            "the call of draw was rejected: it needs 6 CAD more in the total budget of money (attempt 1 may have been executed)",
+        ),
+    ] {
+        let scene = CostScene::new();
+        let budget = scene.fleet.budget("total", "10");
+        let calls = group(&["8"], "");
+        scene.start_source(
+            "run",
+            &format!("try {{ {calls} }} catch (e) {{ console.log([e.name, e.code, e.message].join()) }}"),
+        );
+        scene.claimed();
+        scene.fleet.after(LEASE);
+        scene.fleet.ok("budget.change", json!({"id": budget, "allocatedAmount": "2"}));
+        let call = scene.asked();
+        let reject =
+            Reject { execution: "run".into(), call: call.id.clone(), by: "ann".into(), reason: reason.map(Into::into) };
+        assert_eq!(block_on(scene.cvm.reject(&reject)).unwrap().status, Status::Complete);
+        let run = block_on(scene.cvm.show("run")).unwrap();
+        assert_eq!(run.output, [format!("RejectedError,budget_exceeded,{message}")]);
+        assert_eq!(scene.allocated(&budget), ["2", "8", "0", "6"]);
+    }
+}
+
+/// The reservation of an approval counts as used at its end only if an earlier attempt may have spent the cost.
+#[test]
+fn an_approved_call_keeps_the_cost_of_its_unknown_attempt() {
+    let (scene, budget) = start_asking("0.4", &["0.4"]);
+    scene.claimed();
+    scene.fleet.after(LEASE);
+    scene.fleet.ok("budget.change", json!({"id": budget, "allocatedAmount": "0.1"}));
+    scene.approve(&scene.asked().id).unwrap();
+    assert_eq!(scene.allocated(&budget), ["0.4", "0", "0.4", "0"]);
+    scene.fleet.after(Millis::minutes(60));
+    assert_eq!(scene.allocated(&budget), ["0.4", "0.4", "0", "0"]);
+    let work = scene.claimed();
+    assert_eq!(scene.allocated(&budget), ["0.4", "0", "0.4", "0"]);
+    scene.complete(&work, "a");
+    assert_eq!(scene.allocated(&budget), ["0.4", "0.4", "0", "0"]);
+}
+
+/// A misspelt owner is a question, and an approval does not create it.
+#[test]
+fn a_cost_of_an_unknown_owner_asks_for_its_budget() {
+    let scene = CostScene::new();
+    let calls = group(&["0.4"], "").replace(PROJECT, "team-b");
+    scene.start_source("run", &calls);
+    let call = scene.asked();
+    assert_eq!(call.refusal.as_ref().unwrap().name.as_deref(), Some("not_found"));
+    assert_eq!(
+        needs(&call),
+        "needs 0.4 CAD more in the budget of money of `team-b`, which does not exist: create it first"
+    );
+    assert_eq!(code(scene.approve(&call.id)), "not_found");
+    let create = json!({
+        "owner": "team-b", "resourceType": "money", "budgetPeriod": "total", "allocatedAmount": "1", "unit": "CAD",
+    });
+    let budget = text(&scene.fleet.ok("budget.create", create)["id"]);
+    scene.approve(&call.id).unwrap();
+    scene.complete(&scene.claimed(), "a");
+    assert_eq!(scene.allocated(&budget), ["1", "0.4", "0", "0"]);
 }
 
 /// No approval helps against another reason than an amount.

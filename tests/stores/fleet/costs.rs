@@ -1,10 +1,10 @@
 //! Costs: calls that reserve them when they are claimed and settle them when they are answered, and commands of other
 //! domains.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use runstate::client::{Answer, Cvm};
-use runstate::decision::{Change, Command, Cost, Ctx, Decision, OperationName, Rejection, View};
+use runstate::decision::{Change, Command, Cost, Ctx, Decision, Hint, OperationName, Rejection, View};
 use runstate::domain::cvm::{self, Cancel, Fail, REFUSAL_DELAY, Start, Status, Work};
 use runstate::domain::fleet::{self, ResourceBudget};
 use runstate::engine::{Engine, Error};
@@ -80,6 +80,24 @@ impl CostScene {
         self.fleet.verify();
         let [_, used, reserved, overrun] = self.fleet.amounts(budget);
         [used, reserved, overrun]
+    }
+
+    /// The warnings from now on.
+    fn warnings(&self) -> Arc<Mutex<Vec<String>>> {
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let heard = warnings.clone();
+        self.fleet.engine.on_hint(move |hint: &Hint| {
+            if let Hint::Warning(warning) = hint {
+                heard.lock().unwrap().push(warning.clone());
+            }
+        });
+        warnings
+    }
+
+    /// The amounts of the recorded uses, and whether nothing more is known of them.
+    fn uses(&self) -> Vec<(String, bool)> {
+        let rows = self.fleet.items("usage.list", json!({}));
+        rows.iter().map(|row| (text(&row["amount"]), row["metadata"]["outcome"] == "unknown")).collect()
     }
 
     /// The ids of the active reservations.
@@ -279,7 +297,7 @@ fn a_failed_attempt_may_have_a_cost() {
 }
 
 #[test]
-fn what_was_reserved_is_given_back_at_every_other_end() {
+fn what_was_reserved_is_given_back_or_counts_as_used_at_every_other_end() {
     type CallEnd = fn(&CostScene, &Work);
     // The worker may have spent what is reserved, until its lease ends.
     let ends: [(&str, CallEnd, Status); 8] = [
@@ -326,7 +344,7 @@ fn what_was_reserved_is_given_back_at_every_other_end() {
         assert_eq!(scene.amounts(&budget), ["0", rest, "0"], "{name}");
         assert_eq!(scene.status("run"), status, "{name}");
         scene.fleet.after(LEASE);
-        assert_eq!(scene.amounts(&budget), ["0", "0", "0"], "{name}");
+        assert_eq!(scene.amounts(&budget), [rest, "0", "0"], "{name}");
     }
 }
 
@@ -343,7 +361,7 @@ fn a_claim_after_an_expired_one_has_one_reservation() {
     let reservation = scene.active();
     // It has expired.
     scene.fleet.after(LEASE);
-    assert_eq!(scene.amounts(&budget), ["0", "0", "0"]);
+    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
     let third = scene.claimed();
     assert_eq!((scene.active().len(), scene.amounts(&budget)), (1, amounts_of("0", "0.4", "0")));
     assert_ne!(scene.active(), reservation);
@@ -432,17 +450,18 @@ fn a_late_answer_is_recorded_after_its_reservation_has_expired() {
         let (scene, budget) = CostScene::start_waiting("0.5", &["", ""]);
         let late = scene.claimed();
         scene.fleet.after(Millis::days(1));
+        let spent = amounts_of("0.4", "0", "0");
         scene.fleet.host.clock.advance(Millis::days(days - 1));
         // The rows of ended reservations are removed after 30 days.
         block_on(scene.fleet.engine.sweep(scene.fleet.host.clock.now(), 1_000)).unwrap();
         let rows = scene.fleet.items("reservation.list", json!({}));
-        assert_eq!((rows.len(), scene.amounts(&budget)), (usize::from(days == 1), amounts_of("0", "0", "0")));
-        // The other call takes what was given back.
+        assert_eq!((rows.len(), scene.amounts(&budget)), (usize::from(days == 1), spent.clone()));
+        // The other call does not get what may have been spent.
         let calls = block_on(scene.cvm.show("run")).unwrap().calls;
         let other = calls.iter().find(|call| call.id != late.claimed.call).unwrap();
-        assert!(block_on(scene.cvm.claim_call(&other.id, "worker", LEASE)).unwrap().is_some());
+        assert_eq!(code(block_on(scene.cvm.claim_call(&other.id, "worker", LEASE))), "budget_exceeded");
         scene.complete(&late, "late");
-        assert_eq!(scene.amounts(&budget), ["0.4", "0.4", "0.3"]);
+        assert_eq!(scene.amounts(&budget), spent);
     }
 }
 
@@ -528,11 +547,117 @@ fn a_cost_below_the_smallest_amount_counts() {
     }
 }
 
+/// The worker has vanished, so it may have spent the cost: no other call gets the amount.
+#[test]
+fn the_cost_of_an_unknown_attempt_counts_as_used_until_the_call_is_claimed_again() {
+    for store in [|| Arc::new(Memory::new()) as Arc<dyn Store>, simulated_files] {
+        let scene = CostScene::with_store(store());
+        let budget = scene.fleet.budget("total", "10");
+        let source = |amount: &str| format!("console.log(CC.all([{{ {} }}]).join())", draw(amount));
+        scene.start_source("a", &source("8"));
+        let vanished = scene.claimed();
+        scene.fleet.after(LEASE);
+        assert_eq!(scene.amounts(&budget), ["8", "0", "0"]);
+        assert_eq!(scene.uses(), [("8".to_owned(), true)]);
+        scene.start_source("b", &source("8"));
+        let other = block_on(scene.cvm.show("b")).unwrap().calls.remove(0).id;
+        assert_eq!(code(block_on(scene.cvm.claim_call(&other, "worker", LEASE))), "budget_exceeded");
+        let call = &vanished.claimed.call;
+        let again = block_on(scene.cvm.claim_call(call, "worker", LEASE)).unwrap().expect("the call is claimed again");
+        assert_eq!((scene.amounts(&budget), scene.uses()), (amounts_of("0", "8", "0"), Vec::new()));
+        scene.complete(&again, Answer::from("a").cost("7"));
+        assert_eq!((scene.amounts(&budget), scene.uses()), (amounts_of("7", "0", "0"), vec![("7".to_owned(), false)]));
+    }
+}
+
+/// A late report of the worker, or the answer of a person, has what the attempt has cost.
+#[test]
+fn a_report_corrects_what_was_taken_for_used() {
+    type Report = fn(&CostScene, &Work);
+    let reports: [(&str, Report); 6] = [
+        ("0.3", |scene, work| scene.complete(work, Answer::from("late").cost("0.3"))),
+        ("0.4", |scene, work| {
+            drop(block_on(scene.cvm.answer("run", Answer::to_call(&work.claimed.call).value("a"))).unwrap());
+        }),
+        ("0", |scene, work| drop(block_on(scene.cvm.fail(&fail(work, None))).unwrap())),
+        ("0.1", |scene, work| {
+            let paid = Fail { cost: Some("0.1".to_owned()), ..fail(work, Some(Backoff::default())) };
+            drop(block_on(scene.cvm.fail(&paid)).unwrap());
+        }),
+        ("0", |scene, work| block_on(scene.cvm.release(&work.claimed)).unwrap()),
+        ("0.2", |scene, work| {
+            block_on(scene.cvm.cancel("run")).unwrap();
+            let late = block_on(scene.cvm.complete(&work.claimed, Answer::from("late").cost("0.2")));
+            assert!(late.unwrap_err().message.ends_with("only the cost was recorded"));
+        }),
+    ];
+    for (used, report) in reports {
+        let (scene, budget) = CostScene::start_waiting("1", &[""]);
+        let late = scene.claimed();
+        scene.fleet.after(LEASE);
+        assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+        report(&scene, &late);
+        assert_eq!(scene.amounts(&budget), [used, "0", "0"]);
+    }
+}
+
+/// Another worker that gives the call back says nothing about the attempt before.
+#[test]
+fn a_release_keeps_what_an_earlier_attempt_may_have_spent() {
+    let (scene, budget) = CostScene::start_waiting("0.4", &[""]);
+    scene.claimed();
+    scene.fleet.after(LEASE);
+    block_on(scene.cvm.release(&scene.claimed().claimed)).unwrap();
+    assert_eq!(scene.amounts(&budget), ["0", "0.4", "0"]);
+    scene.fleet.after(LEASE);
+    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+    let claim = block_on(scene.cvm.show("run")).unwrap().calls.remove(0).claim.unwrap();
+    assert_eq!((claim.owner, claim.attempts, claim.unknown), (None, 1, Some(1)));
+    // A failure reports what the call has cost.
+    block_on(scene.cvm.fail(&fail(&scene.claimed(), Some(Backoff::default())))).unwrap();
+    assert_eq!(scene.amounts(&budget), ["0", "0", "0"]);
+    let claim = block_on(scene.cvm.show("run")).unwrap().calls.remove(0).claim.unwrap();
+    assert_eq!((claim.reservation, claim.unknown), (None, None));
+}
+
+/// What was spent on another day counts in the budget of that day until the call is claimed again.
+#[test]
+fn an_unknown_attempt_of_an_earlier_period_moves_to_the_period_of_the_next_claim() {
+    let scene = CostScene::new();
+    let first = scene.fleet.budget("daily", "0.4");
+    scene.start("run", &[""]);
+    scene.claimed();
+    scene.fleet.after(Millis::days(1));
+    assert_eq!(scene.amounts(&first), ["0.4", "0", "0"]);
+    scene.claimed();
+    let budgets = scene.fleet.items("budget.list", json!({"sort": "periodStart"}));
+    let amounts = |row: &serde_json::Value| (text(&row["usedAmount"]), text(&row["reservedAmount"]));
+    let of = |used: &str, reserved: &str| (used.to_owned(), reserved.to_owned());
+    assert_eq!(budgets.iter().map(amounts).collect::<Vec<_>>(), [of("0", "0"), of("0", "0.4")]);
+    scene.fleet.verify();
+}
+
+#[test]
+fn a_final_failure_does_not_count_for_the_circuit_breaker() {
+    let (scene, _) = CostScene::start_waiting("9", &["", "", "", ""]);
+    for cost in [None, Some("0.1".to_owned()), None] {
+        let source = format!("try {{ CC.all([{{ {} }}]) }} catch (e) {{}}", draw("0.4"));
+        scene.start_source("card", &source);
+        let call = block_on(scene.cvm.show("card")).unwrap().calls.remove(0).id;
+        let work = block_on(scene.cvm.claim_call(&call, "worker", LEASE)).unwrap().unwrap();
+        block_on(scene.cvm.fail(&Fail { cost, ..fail(&work, None) })).unwrap();
+        block_on(scene.cvm.delete("card")).unwrap();
+    }
+    assert!(scene.claim().is_some());
+}
+
 #[test]
 fn failures_of_workers_open_the_circuit_breaker() {
     let (scene, _) = CostScene::start_waiting("2", &["", "", ""]);
+    let warnings = scene.warnings();
     let works = [scene.claimed(), scene.claimed(), scene.claimed()];
     works.iter().for_each(|work| drop(block_on(scene.cvm.fail(&fail(work, Some(Backoff::default())))).unwrap()));
+    insta::assert_snapshot!(warnings.lock().unwrap().join("\n"), @"3 operations on money of `01900000-0000-7000-8000-000000000001` failed in a row (setting `breakerFailures`: 3); nothing is reserved for 300000 ms (setting `breakerOpenMs`)");
     scene.fleet.host.clock.advance(Millis::minutes(1));
     assert_eq!(scene.claim(), None);
     let calls = block_on(scene.cvm.show("run")).unwrap().calls;
@@ -663,7 +788,7 @@ fn the_reservations_of_a_cancelled_group_end_with_their_leases() {
     block_on(scene.cvm.cancel("run")).unwrap();
     assert_eq!(scene.amounts(&budget), ["0", "80", "0"]);
     scene.fleet.after(LEASE);
-    assert_eq!((scene.amounts(&budget), scene.active().len()), (amounts_of("0", "0", "0"), 0));
+    assert_eq!((scene.amounts(&budget), scene.active().len()), (amounts_of("80", "0", "0"), 0));
 }
 
 #[test]
@@ -687,7 +812,12 @@ fn a_call_may_cost_the_budget_of_any_owner() {
     assert_eq!(scene.amounts(&budget), ["0.8", "0", "0"]);
     let unknown = draw("0.4").replace(PROJECT, "team-b");
     scene.start_source("unknown", &format!("console.log(CC.all([{{ {unknown} }}]).join())"));
-    assert_eq!(scene.claim(), None);
+    let warnings = scene.warnings();
+    for _ in 0..2 {
+        assert_eq!(scene.claim(), None);
+        scene.fleet.host.clock.advance(Millis::minutes(1));
+    }
+    insta::assert_snapshot!(warnings.lock().unwrap().join("\n"), @"no worker gets call 1 of execution `unknown`, because of its cost: owner `team-b` does not exist; it is not a project, and has no budget of money");
     let refusal = block_on(scene.cvm.show("unknown")).unwrap().calls.remove(0).refusal.unwrap();
     insta::assert_snapshot!(refusal.message, @"owner `team-b` does not exist; it is not a project, and has no budget of money");
 }

@@ -194,11 +194,19 @@ impl CostProcess {
         }
     }
 
+    /// What attempts have cost of which nothing is known.
+    fn unknown(&self, budget: &str) -> Vec<i64> {
+        let mut rows = self.scene.fleet.items("usage.list", json!({}));
+        rows.retain(|row| row["metadata"]["outcome"] == "unknown" && row["budgets"][0] == budget);
+        rows.iter().map(|row| millionths(&text(&row["amount"]))).collect()
+    }
+
     fn check(&self) {
         for (budget, used) in &self.budgets {
             let amounts = self.scene.fleet.amounts(budget).map(|amount| millionths(&amount));
             let [allocated, used_amount, reserved, overrun] = amounts;
-            assert_eq!(used_amount, *used, "the used amount is what the answers have cost");
+            let unknown: i64 = self.unknown(budget).iter().sum();
+            assert_eq!(used_amount, *used + unknown, "the used amount is what answers and unknown attempts have cost");
             assert!(used_amount + reserved <= allocated + overrun, "{amounts:?}");
         }
         // Each active reservation belongs to one call, which is open or has ended without its worker.

@@ -52,9 +52,13 @@ pub struct ReservationTerm<'a> {
     /// nothing more is reserved. Otherwise other work begins, and an open one is given back: who has it may still
     /// commit what was spent.
     pub renewed: bool,
+    /// Whether the work begins, or has begun: if nothing more is known of it when the reservation ends by its time, the
+    /// cost counts as used, until it is settled, released or reserved again. The same holds if that was so of the
+    /// earlier reservation.
+    pub begun: bool,
     /// Whether a budget that lacks the cost is raised by what it lacks.
     pub raises: bool,
-    /// When it is given back, unless it is settled, released or extended before.
+    /// When it ends, unless it is settled, released or extended before.
     pub until: Timestamp,
 }
 
@@ -84,7 +88,7 @@ pub struct BudgetPort {
     /// Records a cost that was not reserved. It is rejected if a budget does not have it.
     pub charge: fn(&View, &mut Ctx, &Cost) -> BudgetDecision,
     /// Gives reservations back, because their work was not done. `true`: it has failed. Those that have ended are left
-    /// as they are.
+    /// as they are, except that what counts as used by their end does not count any more.
     pub release: fn(&View, &mut Ctx, &[String], bool) -> BudgetDecision,
 }
 

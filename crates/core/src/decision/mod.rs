@@ -183,6 +183,8 @@ impl Change {
 pub enum Hint {
     /// The due time of some work has changed.
     Due,
+    /// What operators should know, as a sentence. The engine logs it as a warning.
+    Warning(String),
     /// A notification of one domain.
     Domain {
         /// Its name, `domain.event`.

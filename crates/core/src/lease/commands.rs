@@ -15,8 +15,8 @@ use super::{
     check_name, has_next_token, next_token, pick, stale_claim,
 };
 use crate::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, DomainQuery, LoadedDocument, LoadedEntity, OperationName, Ports,
-    ReadSet, Rejection, TypedCommand, TypedQuery, View,
+    AnyCommand, Command, Ctx, Decision, DomainQuery, Hint, LoadedDocument, LoadedEntity, OperationName, Ports, ReadSet,
+    Rejection, TypedCommand, TypedQuery, View,
 };
 use crate::error_code::ErrorCode;
 use crate::operation::{DueRule, EntityCheck, Operation};
@@ -196,11 +196,17 @@ fn pass_over<'a, L: Leased>(
     mut row: LoadedEntity<L>,
     rejection: &Rejection,
     next: impl Iterator<Item = &'a L>,
-) -> Result<Change, Rejection> {
+) -> Result<Decision<()>, Rejection> {
     let document = row.entity.document();
     view.require(next.map(Leased::document).chain([document.clone()]))?;
     let is_orphan = view.get(&document).is_none();
-    if row.entity.skip(view, ctx, rejection, is_orphan)? { Ok(row.delete()) } else { row.update(ctx.now) }
+    let earlier = row.entity.clone();
+    if row.entity.skip(view, ctx, rejection, is_orphan)? {
+        return Ok(Decision::new(()).change(row.delete()));
+    }
+    let mut waits = Decision::new(());
+    waits.hints.extend(row.entity.warning(&earlier).map(Hint::Warning));
+    Ok(waits.change(row.update(ctx.now)?))
 }
 
 /// The result of a claim, by default of none. The ledger keeps the claim alone: a repeat reads the work.
@@ -310,7 +316,7 @@ impl<L: Leased> Command for Claim<L> {
                     let damage = rejection.damage_code().map(|code| (row.key().clone(), code, rejection.to_string()));
                     passed_over.damaged.extend(damage);
                     let next = candidates.iter().rev().take(MOST_PASSED_OVER).map(|next| &next.entity);
-                    passed_over.changes.push(pass_over(view, ctx, row, &rejection, next)?);
+                    passed_over.include(pass_over(view, ctx, row, &rejection, next)?)?;
                 }
                 Err(rejection) => return Err(rejection),
             }

@@ -157,6 +157,12 @@ pub trait Leased: Entity + MaybeSync {
     /// is to be removed.
     fn skip(&mut self, view: &View, ctx: &mut Ctx, rejection: &Rejection, is_orphan: bool) -> Result<bool, Rejection>;
 
+    /// What operators should know of an item that was let wait; `earlier`: the item before.
+    fn warning(&self, earlier: &Self) -> Option<String> {
+        _ = earlier;
+        None
+    }
+
     /// Stores an item with a new lease, and what changes with it.
     fn extend(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
         _ = view;

@@ -157,11 +157,26 @@ impl BudgetAccount {
         }
         let reason = match self.trial_uuid {
             Some(_) => "one reservation tries whether it works again".to_owned(),
-            None => format!("try again at {until}"),
+            None => format!("try again at {until} (setting `breakerOpenMs`)"),
         };
         let message =
             format!("{} operations on {} failed in a row; {reason}", self.failures, self.resource_type.as_str());
         Err(Rejection::domain(codes::CIRCUIT_OPEN, message))
+    }
+
+    /// The warning that the circuit breaker has opened, with the settings that decide on it.
+    pub fn opening(&self, settings: &FleetSettings) -> String {
+        let (failures, resource, owner) = (self.failures, self.resource_type.as_str(), &self.owner);
+        let (most, open) = (settings.breaker_failures, settings.breaker_open.0);
+        format!(
+            "{failures} operations on {resource} of `{owner}` failed in a row (setting `breakerFailures`: {most}); \
+             nothing is reserved for {open} ms (setting `breakerOpenMs`)"
+        )
+    }
+
+    /// What the end of a reservation of which nothing is known says about its work: a trial has not succeeded.
+    pub fn failed_trial(&self, reservation: &str) -> Option<bool> {
+        (self.trial_uuid.as_deref() == Some(reservation)).then_some(true)
     }
 
     /// Records how what an amount was reserved for has ended; `None`: it is not known.

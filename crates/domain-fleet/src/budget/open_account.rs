@@ -1,12 +1,13 @@
 //! The rule of budgets: a command changes every budget that covers it, in its own commit.
 
-use runstate_core::decision::Shortfall;
+use runstate_core::decision::{Hint, Shortfall};
 use runstate_core::prelude::*;
 
 use super::{BudgetAccount, BudgetEvent, BudgetEventKind, ResourceBudget, owner_uuid};
 use crate::numeric::Amount;
 use crate::project::Project;
 use crate::resource::ResourceType;
+use crate::settings::FleetSettings;
 use crate::writable::Writable;
 
 /// Eight tenths are the share at which an event warns.
@@ -164,6 +165,14 @@ impl OpenAccount {
         Ok(is_tenth)
     }
 
+    /// Takes back a used amount.
+    pub fn take_back(&mut self, used: Amount) -> Result<()> {
+        self.change(|_, budget| {
+            budget.used_amount = budget.used_amount.minus(used)?;
+            Ok(())
+        })
+    }
+
     /// Changes each budget, and derives its overrun again.
     pub fn change(
         &mut self,
@@ -179,6 +188,10 @@ impl OpenAccount {
     /// Stores the account and its budgets, with the events of the change.
     pub fn save<O>(self, mut decision: Decision<O>, ctx: &mut Ctx) -> Result<Decision<O>> {
         let Self { account, mut stored, budgets } = self;
+        let opened_before = stored.before().and_then(|before| before.opened_at);
+        if account.opened_at.is_some() && account.opened_at != opened_before {
+            decision.hints.push(Hint::Warning(account.opening(&FleetSettings::of(ctx))));
+        }
         stored.entity = account;
         decision = stored.save(decision, ctx.now)?;
         for mut stored in budgets {

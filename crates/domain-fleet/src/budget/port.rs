@@ -4,7 +4,7 @@ use runstate_core::decision::{BudgetPort, Cost, ReservationTerm, Shortfall};
 use runstate_core::prelude::*;
 use runstate_core::schema::parse_decimal;
 
-use super::reservation::{expire, give_back, reserve_with, settle};
+use super::reservation::{ReservedWork, assumed_use, expire, give_back, reserve_with, settle, take_back};
 use super::{BudgetAccount, OpenAccount, ReservationEvent, ReservationState, ReservedAmount};
 use super::{ResourceBudget, ResourceReservation};
 use crate::numeric::Amount;
@@ -63,6 +63,7 @@ fn reserve_cost(view: &View, ctx: &mut Ctx, cost: &Cost, term: ReservationTerm<'
         match earlier.entity.state {
             ReservationState::Active => {
                 earlier.entity.expires_at = term.until;
+                earlier.entity.used_on_expiry |= term.begun;
                 return Decision::new(id.to_owned()).save(earlier, ctx.now);
             }
             // By a caller, before the end of the work.
@@ -70,34 +71,49 @@ fn reserve_cost(view: &View, ctx: &mut Ctx, cost: &Cost, term: ReservationTerm<'
             _ => {}
         }
     }
-    let mut expired = end_earlier(view, ctx, term.earlier.filter(|_| !term.renewed))?;
+    let (mut ended, may_be_spent) = end_earlier(view, ctx, term.earlier)?;
+    let work = ReservedWork {
+        raises: term.raises,
+        used_on_expiry: term.begun || may_be_spent,
+        resource_subtype: cost.subtype.clone(),
+    };
     let reserved = ReservedAmount { resource_type, amount, unit, ttl: Some(term.until.since(ctx.now)) };
-    let view = view.clone().after(&expired.changes, ctx);
-    let reserved = reserve_with(&view, ctx, &cost.owner, &reserved, term.raises)?;
+    let view = view.clone().after(&ended.changes, ctx);
+    let reserved = reserve_with(&view, ctx, &cost.owner, &reserved, work)?;
     let uuid = reserved.output.uuid.clone();
-    expired.follow(reserved.map(drop))?;
-    Ok(expired.map(|()| uuid))
+    ended.follow(reserved.map(drop))?;
+    Ok(ended.map(|()| uuid))
 }
 
-/// Gives back the reservation of a worker that is late. It may still record what it has spent.
-fn end_earlier(view: &View, ctx: &mut Ctx, earlier: Option<&str>) -> Result<Decision<()>> {
+/// Gives back the reservation of a worker that is late, or the use that was recorded when its time was over: the next
+/// reservation of the work counts in its place. The worker may still record what it has spent. Also returns whether it
+/// may have spent the amount.
+fn end_earlier(view: &View, ctx: &mut Ctx, earlier: Option<&str>) -> Result<(Decision<()>, bool)> {
     // A damaged reservation, or a damaged budget of an earlier period, must not keep the item from its next worker.
     let earlier = match earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose() {
         Err(rejection) if rejection.is_damage() => None,
         earlier => earlier?.flatten(),
     };
-    let Some(earlier) = earlier.filter(|row| row.entity.state == ReservationState::Active) else {
-        return Ok(Decision::new(()));
+    let Some(earlier) = earlier.filter(is_held) else { return Ok((Decision::new(()), false)) };
+    let may_be_spent = earlier.entity.used_on_expiry;
+    let ended = match earlier.entity.state {
+        ReservationState::Active => expire(view, ctx, earlier).map(|ended| ended.map(drop)),
+        _ => take_back(view, ctx, earlier, None),
     };
-    match expire(view, ctx, earlier) {
-        Err(rejection) if rejection.is_damage() => Ok(Decision::new(())),
-        ended => Ok(ended?.map(drop)),
+    match ended {
+        Err(rejection) if rejection.is_damage() => Ok((Decision::new(()), may_be_spent)),
+        ended => Ok((ended?, may_be_spent)),
     }
+}
+
+/// Whether budgets count the amount of a reservation: as reserved, or as used because its time is over.
+fn is_held(row: &LoadedEntity<ResourceReservation>) -> bool {
+    row.entity.state == ReservationState::Active || row.entity.is_assumed_used()
 }
 
 fn shortfall(view: &View, ctx: &mut Ctx, cost: &Cost, earlier: Option<&str>) -> Result<Vec<Shortfall>> {
     let UsedAmount { resource_type, amount, unit } = parse(cost)?;
-    let ended = end_earlier(view, ctx, earlier)?;
+    let (ended, _) = end_earlier(view, ctx, earlier)?;
     let view = view.clone().after(&ended.changes, ctx);
     let mut open = OpenAccount::covering(&view, &cost.owner, resource_type, ctx.now)?;
     open.account.check_unit(unit)?;
@@ -117,7 +133,8 @@ fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost, failed: bool) 
             let (decision, ..) = settle(view, ctx, row, (parse(cost)?.amount, failed), details(cost))?;
             Ok(decision.map(drop))
         }
-        // It ended so long ago that its row was removed.
+        // It ended so long ago that its row was removed. What was taken for used then is final.
+        None if view.find_entity::<ResourceUsage>(&assumed_use(id))?.is_some() => Ok(Decision::new(())),
         None => record(view, ctx, cost, false),
     }
 }
@@ -141,19 +158,21 @@ fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decisi
 
 fn release(view: &View, ctx: &mut Ctx, ids: &[String], failed: bool) -> Result<Decision<()>> {
     view.require_entities::<ResourceReservation>(ids)?;
-    let mut active = Vec::new();
+    let mut held = Vec::new();
     for id in ids {
-        let row = view.find_entity::<ResourceReservation>(id)?;
-        active.extend(row.filter(|row| row.entity.state == ReservationState::Active));
+        held.extend(view.find_entity::<ResourceReservation>(id)?.filter(is_held));
     }
     // All are requested at once: one by one, each would be read in a round of its own.
     let account = |row: &ResourceReservation| BudgetAccount::id_of(&row.project_uuid, row.resource_type);
-    view.require_entities::<BudgetAccount>(active.iter().map(|row| account(&row.entity)))?;
-    view.require_entities::<ResourceBudget>(active.iter().flat_map(|row| &row.entity.budgets))?;
+    view.require_entities::<BudgetAccount>(held.iter().map(|row| account(&row.entity)))?;
+    view.require_entities::<ResourceBudget>(held.iter().flat_map(|row| &row.entity.budgets))?;
     let (mut decision, mut after) = (Decision::new(()), view.clone());
-    for row in active {
-        let event = ReservationEvent::Release(ctx.now);
-        let one = give_back(&after, ctx, row, event, failed.then_some(true))?;
+    for row in held {
+        let (event, failed) = (ReservationEvent::Release(ctx.now), failed.then_some(true));
+        let one = match row.entity.state {
+            ReservationState::Active => give_back(&after, ctx, row, event, failed)?.map(drop),
+            _ => take_back(&after, ctx, row, failed)?,
+        };
         after = after.after(&one.changes, ctx);
         decision.follow(one)?;
     }

@@ -1,9 +1,12 @@
 //! Reservations: amounts that are taken from budgets before they are used.
 
 use runstate_core::decision::Event;
+use runstate_core::id::natural_uuid;
 use runstate_core::prelude::*;
 use runstate_core::schema::State;
+use runstate_value::collect_document;
 use schemars::JsonSchema;
+use serde_json::json;
 
 use super::OpenAccount;
 use crate::machine::IntelligentMachine;
@@ -49,8 +52,15 @@ pub struct ResourceReservation {
     pub unit: Unit,
     /// The ids of the budgets that it counts against.
     pub budgets: Vec<String>,
-    /// When it is given back.
+    /// When its time is over.
     pub expires_at: Timestamp,
+    /// Whether it counts as used when its time is over, and not as given back: its work has begun, so it may have spent
+    /// the amount.
+    #[entity(default)]
+    pub used_on_expiry: bool,
+    /// The part of the resource that such a use has, such as `claude_api`.
+    #[entity(format = varchar(50))]
+    pub resource_subtype: Option<String>,
     /// Its state.
     #[entity(state)]
     pub state: ReservationState,
@@ -74,9 +84,9 @@ pub enum ReservationState {
         /// When it was given back.
         ended_at: Timestamp,
     },
-    /// It was given back because its time was over.
+    /// Its time was over: it was given back, or counts as used.
     Expired {
-        /// When it was given back.
+        /// When it was ended.
         ended_at: Timestamp,
     },
 }
@@ -135,6 +145,11 @@ impl ResourceReservation {
         }
     }
 
+    /// Whether its time is over, and its amount counts as used because what was spent is not known.
+    pub fn is_assumed_used(&self) -> bool {
+        self.used_on_expiry && matches!(self.state, ReservationState::Expired { .. })
+    }
+
     /// The reserved amount that is left.
     fn open_amount(&self) -> Amount {
         if self.state == ReservationState::Active { self.amount } else { Amount::ZERO }
@@ -168,23 +183,34 @@ pub fn reserve(
     owner: &str,
     reserved: &ReservedAmount,
 ) -> Result<Decision<ReservationSummary>> {
-    reserve_with(view, ctx, owner, reserved, false)
+    reserve_with(view, ctx, owner, reserved, ReservedWork::default())
 }
 
-/// The decision to reserve an amount. `raises`: budgets that lack it are raised by what they lack.
+/// The work of another domain for which an amount is reserved.
+#[derive(Clone, Debug, Default)]
+pub struct ReservedWork {
+    /// Whether budgets that lack the amount are raised by what they lack.
+    pub raises: bool,
+    /// See [`ResourceReservation::used_on_expiry`].
+    pub used_on_expiry: bool,
+    /// The part of the resource.
+    pub resource_subtype: Option<String>,
+}
+
+/// The decision to reserve an amount for the work of another domain.
 pub fn reserve_with(
     view: &View,
     ctx: &mut Ctx,
     owner: &str,
     reserved: &ReservedAmount,
-    raises: bool,
+    work: ReservedWork,
 ) -> Result<Decision<ReservationSummary>> {
     let ReservedAmount { resource_type, amount, unit, ttl } = *reserved;
     let mut open = OpenAccount::covering(view, owner, resource_type, ctx.now)?;
     open.account.check_unit(unit)?;
     let uuid = ctx.new_id();
     open.account.admit(&uuid, ctx.now, &FleetSettings::of(ctx))?;
-    if raises {
+    if work.raises {
         open.raise(amount)?;
     }
     open.reserve(amount)?;
@@ -197,10 +223,32 @@ pub fn reserve_with(
         unit,
         budgets: open.ids(),
         expires_at: ctx.now + ttl.unwrap_or(TTL),
+        used_on_expiry: work.used_on_expiry,
+        resource_subtype: work.resource_subtype,
         state: ReservationState::Active,
         created_at: ctx.now,
     };
     open.save(Decision::new(reservation.summary()).and_insert(&reservation)?, ctx)
+}
+
+/// The id of the use that is recorded when the time of a reservation is over.
+pub fn assumed_use(reservation: &str) -> String {
+    natural_uuid(&["use", reservation])
+}
+
+/// Takes what a reservation holds from its budgets: the reserved amount, or the use that was recorded when its time was
+/// over. Returns the removal of that use.
+fn free(view: &View, row: &mut ResourceReservation, open: &mut OpenAccount) -> Result<Option<Change>> {
+    let is_assumed_used = row.is_assumed_used();
+    row.used_on_expiry = false;
+    if !is_assumed_used {
+        open.settle(row.open_amount(), Amount::ZERO)?;
+        return Ok(None);
+    }
+    // Without its row, the use is older than a year, and final.
+    let Some(used) = view.find_entity::<ResourceUsage>(&assumed_use(&row.uuid))? else { return Ok(None) };
+    open.take_back(used.entity.amount)?;
+    Ok(Some(used.delete()))
 }
 
 /// The decision to give a reservation back. `failed`: whether what it was for has failed; `None`: it is not known.
@@ -213,10 +261,11 @@ pub fn give_back(
 ) -> Result<Decision<ReservationSummary>> {
     let row = &mut reservation.entity;
     let mut open = row.open_account(view, ctx.now)?;
-    open.settle(row.open_amount(), Amount::ZERO)?;
+    let assumed = free(view, row, &mut open)?;
     open.account.record_end(&row.uuid, failed, ctx.now, &FleetSettings::of(ctx));
     row.apply(event)?;
-    let decision = Decision::new(row.summary()).save(reservation, ctx.now)?;
+    let mut decision = Decision::new(row.summary()).save(reservation, ctx.now)?;
+    decision.changes.extend(assumed);
     open.save(decision, ctx)
 }
 
@@ -226,10 +275,51 @@ pub fn expire(
     ctx: &mut Ctx,
     reservation: LoadedEntity<ResourceReservation>,
 ) -> Result<Decision<ReservationSummary>> {
-    // A trial of which nothing is known has not succeeded.
-    let open = reservation.entity.open_account(view, ctx.now)?;
-    let is_trial = open.account.trial_uuid.as_deref() == Some(&*reservation.entity.uuid);
-    give_back(view, ctx, reservation, ReservationEvent::Expire(ctx.now), is_trial.then_some(true))
+    let failed = reservation.entity.open_account(view, ctx.now)?.account.failed_trial(&reservation.entity.uuid);
+    give_back(view, ctx, reservation, ReservationEvent::Expire(ctx.now), failed)
+}
+
+/// The decision to take back the use that was recorded when the time of a reservation was over. `failed`: as in
+/// [`give_back`].
+pub fn take_back(
+    view: &View,
+    ctx: &mut Ctx,
+    mut reservation: LoadedEntity<ResourceReservation>,
+    failed: Option<bool>,
+) -> Result<Decision<()>> {
+    let row = &mut reservation.entity;
+    let mut open = row.open_account(view, ctx.now)?;
+    let assumed = free(view, row, &mut open)?;
+    open.account.record_end(&row.uuid, failed, ctx.now, &FleetSettings::of(ctx));
+    let mut decision = Decision::new(()).save(reservation, ctx.now)?;
+    decision.changes.extend(assumed);
+    open.save(decision, ctx)
+}
+
+/// The decision on a reservation whose time is over, and of whose work nothing is known: it may have spent the amount,
+/// so that counts as used.
+fn assume_used(
+    view: &View,
+    ctx: &mut Ctx,
+    mut reservation: LoadedEntity<ResourceReservation>,
+) -> Result<Decision<ReservationSummary>> {
+    let row = &mut reservation.entity;
+    let mut open = row.open_account(view, ctx.now)?;
+    let amount = row.open_amount();
+    open.settle(amount, amount)?;
+    let failed = open.account.failed_trial(&row.uuid);
+    open.account.record_end(&row.uuid, failed, ctx.now, &FleetSettings::of(ctx));
+    row.apply(ReservationEvent::Expire(ctx.now))?;
+    let used = UsedAmount { resource_type: row.resource_type, amount, unit: row.unit };
+    let details = UsageDetails {
+        resource_subtype: row.resource_subtype.clone(),
+        metadata: collect_document([("outcome".to_owned(), json!("unknown"))]),
+        ..UsageDetails::default()
+    };
+    let recorded = ResourceUsage::new(view, ctx, &open.account, used, row.budgets.clone(), details);
+    let recorded = ResourceUsage { uuid: assumed_use(&row.uuid), ..recorded };
+    let decision = Decision::new(row.summary()).save(reservation, ctx.now)?;
+    open.save(decision.change(Change::append(&recorded)?), ctx)
 }
 
 /// The decision to record what was used of a reservation for something that has failed or not. Also returns whether a
@@ -243,12 +333,14 @@ pub fn settle(
 ) -> Result<(Decision<ReservationSummary>, ResourceUsage, bool)> {
     let row = &mut reservation.entity;
     let mut open = row.open_account(view, ctx.now)?;
-    let is_tenth = open.settle(row.open_amount(), actual)?;
+    let assumed = free(view, row, &mut open)?;
+    let is_tenth = open.settle(Amount::ZERO, actual)?;
     open.account.record_end(&row.uuid, Some(failed), ctx.now, &FleetSettings::of(ctx));
     row.apply(ReservationEvent::Commit(ctx.now))?;
     let used = UsedAmount { resource_type: row.resource_type, amount: actual, unit: row.unit };
     let recorded = ResourceUsage::new(view, ctx, &open.account, used, row.budgets.clone(), usage);
     let mut decision = Decision::new(row.summary()).save(reservation, ctx.now)?;
+    decision.changes.extend(assumed);
     decision.changes.push(Change::append(&recorded)?);
     Ok((open.save(decision, ctx)?, recorded, is_tenth))
 }
@@ -369,7 +461,7 @@ impl Command for ReleaseReservation {
     }
 }
 
-/// Gives back a reservation whose time is over.
+/// Gives back a reservation whose time is over, or counts it as used if its work has begun.
 #[derive(Clone, Debug, Serialize, OperationName)]
 #[operation(name = "fleet.reservation.expire")]
 pub struct ExpireReservation {
@@ -380,6 +472,14 @@ pub struct ExpireReservation {
 impl Command for ExpireReservation {
     type Output = ReservationSummary;
 
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = ReadSet::entity::<ResourceReservation>(&self.uuid);
+        match view.find_entity::<ResourceReservation>(&self.uuid) {
+            Ok(Some(row)) if row.entity.used_on_expiry => rate_reads(view, row.entity.unit, reads),
+            _ => reads,
+        }
+    }
+
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>> {
         let reservation = view.entity::<ResourceReservation>(&self.uuid)?;
         if reservation.entity.expires_at > ctx.now {
@@ -387,6 +487,10 @@ impl Command for ExpireReservation {
                 what: format!("reservation `{}` is not due; nothing was changed", self.uuid),
             });
         }
-        expire(view, ctx, reservation)
+        if reservation.entity.used_on_expiry {
+            assume_used(view, ctx, reservation)
+        } else {
+            expire(view, ctx, reservation)
+        }
     }
 }
