@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, iter};
 
 use runstate_core::decision::CachedValue;
 use runstate_core::error_code::ErrorCode;
@@ -100,6 +100,12 @@ impl PageTable {
     /// The slices of all texts.
     fn slices(&self) -> impl Iterator<Item = &Slice> {
         self.texts().flat_map(|(_, text)| text.slices())
+    }
+
+    /// The slices of each text, in the order of the numbers of texts.
+    fn slices_of_texts(&self) -> impl Iterator<Item = &[Slice]> {
+        let frames = self.spill.as_ref().map_or(&[][..], PageRef::slices);
+        iter::once(frames).chain(self.pages.iter().map(PageRef::slices))
     }
 
     /// The rows of all texts.
@@ -481,7 +487,8 @@ impl LoadedMachine {
             (None, _) => None,
             (Some(text), old) => {
                 let old = old.as_ref().map_or(&[][..], PageRef::slices);
-                Some(PageRef::Slices(writer.save(&mut self.stored, FRAMES_TEXT, old, text, &none)))
+                let all = iter::once(old).chain(heap.pages.iter().map(PageRef::slices));
+                Some(PageRef::Slices(writer.save(&mut self.stored, FRAMES_TEXT, old, all, text, &none)))
             }
         };
         for page in self.machine.dirty_pages() {
@@ -489,17 +496,17 @@ impl LoadedMachine {
             // Pages between the last known one and this one are new too, and follow in this loop.
             heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
             retired.extend(heap.pages[index].older_keys(&id, page.into()));
-            heap.pages[index] = self.save_page(&mut writer, page, &heap.pages[index], &none);
+            heap.pages[index] = self.save_page(&mut writer, page, &heap.pages[index], heap.slices_of_texts(), &none);
         }
         let unwanted = self.stored.rows_to_copy(&writer, heap.slices());
         if !unwanted.is_empty() {
             let is_unwanted = |text: &PageRef| text.slices().iter().any(|slice| unwanted.contains(&slice.row));
             if let (Some(text), Some(old)) = (&frames, heap.spill.as_ref().filter(|text| is_unwanted(text))) {
-                let slices = writer.save(&mut self.stored, FRAMES_TEXT, old.slices(), text, &unwanted);
+                let slices = writer.save(&mut self.stored, FRAMES_TEXT, old.slices(), iter::empty(), text, &unwanted);
                 heap.spill = Some(PageRef::Slices(slices));
             }
             for (page, reference) in (0..).zip(&mut heap.pages).filter(|(_, text)| is_unwanted(text)) {
-                *reference = self.save_page(&mut writer, page, reference, &unwanted);
+                *reference = self.save_page(&mut writer, page, reference, iter::empty(), &unwanted);
             }
         }
         self.machine.mark_clean();
@@ -512,10 +519,17 @@ impl LoadedMachine {
         Ok(changes)
     }
 
-    fn save_page(&mut self, writer: &mut RowWriter, page: u32, old: &PageRef, unwanted: &BTreeSet<Slot>) -> PageRef {
+    fn save_page<'a>(
+        &mut self,
+        writer: &mut RowWriter,
+        page: u32,
+        old: &PageRef,
+        all: impl Iterator<Item = &'a [Slice]>,
+        unwanted: &BTreeSet<Slot>,
+    ) -> PageRef {
         let text = self.machine.encode_page(page);
         let number = text_number(page.into());
-        PageRef::Slices(writer.save(&mut self.stored, number, old.slices(), &text, unwanted))
+        PageRef::Slices(writer.save(&mut self.stored, number, old.slices(), all, &text, unwanted))
     }
 
     /// The state hash: the same wherever the execution is loaded. It covers no times and no ids, but the state of the

@@ -109,7 +109,7 @@ pub(super) fn store(
     requests.compared.resize(requests.compared.len().max(number + 1), RequestText::default());
     let old = requests.compared[number].slices();
     let mut writer = RowWriter::new(requests.rows.., 0);
-    let slices = writer.save(stored, number, &old, &text, &BTreeSet::new());
+    let slices = writer.save(stored, number, &old, std::iter::empty(), &text, &BTreeSet::new());
     let text = RequestText(slices.iter().flat_map(|slice| [slice.row, slice.start, slice.len]).collect());
     requests.compared[number] = text.clone();
     requests.count += 1;

@@ -27,6 +27,9 @@ pub(super) const MAX_ROWS: usize = 1 << MAX_ROWS_BITS;
 /// Bits of the number of a row of one save.
 pub(super) const MAX_ROWS_BITS: u32 = 12;
 
+/// Bytes that a text may have without being looked for in other texts.
+const OWN_BYTES: usize = 8 * 1024;
+
 /// Slices of a text above which the short ones are written again as longer ones.
 const MAX_SLICES: usize = 8 * ROWS_PER_TEXT;
 
@@ -167,13 +170,15 @@ impl RowWriter {
         Self { free: Box::new(free), row_bytes, rows: Vec::new() }
     }
 
-    /// The text as slices: of the rows that have it in its last form, which was at `old`, and of new ones. Rows of
-    /// `unwanted` are not named again.
-    pub fn save(
+    /// The text as slices: of the rows that have it in its last form, which was at `old`, and of new ones. Much that is
+    /// new is looked for in all texts, which are at `all` in the order of their numbers: a list that grows is made anew
+    /// in another page. Rows of `unwanted` are not named again.
+    pub fn save<'a>(
         &mut self,
         stored: &mut StoredTexts,
         number: usize,
         old: &[Slice],
+        all: impl Iterator<Item = &'a [Slice]>,
         text: &str,
         unwanted: &BTreeSet<Slot>,
     ) -> Vec<Slice> {
@@ -183,6 +188,19 @@ impl RowWriter {
         let mut places = stored.texts.get(number).map_or(Vec::new(), |pieces| places(pieces, old));
         places.retain(|place| !unwanted.contains(&place.slice.row));
         let mut found = find(&new, &places, 0);
+        let lacks = found.iter().zip(&new).filter(|(place, _)| place.is_none());
+        let lacking: HashMap<[u8; 16], usize> = lacks.map(|(_, (piece, _))| (piece.hash, piece.len.into())).collect();
+        let bytes = lacking.values().sum::<usize>();
+        if bytes > OWN_BYTES {
+            for (pieces, slices) in stored.texts.iter().zip(all) {
+                if pieces.iter().map(|piece| usize::from(piece.len)).sum::<usize>() >= bytes / 2 {
+                    places.extend(self::places(pieces, slices).into_iter().filter(|place| {
+                        lacking.contains_key(&place.piece.hash) && !unwanted.contains(&place.slice.row)
+                    }));
+                }
+            }
+            found = find(&new, &places, 0);
+        }
         if count_slices(&found) > MAX_SLICES {
             found = find(&new, &places, row_bytes / 2);
         }
@@ -340,10 +358,10 @@ mod tests {
         fn save(&mut self, text: &str) -> usize {
             let used: Vec<Slot> = self.rows.keys().copied().collect();
             let mut writer = RowWriter::new((0..).filter(move |slot| !used.contains(slot)), text.len() as u64);
-            let mut slices = writer.save(&mut self.stored, 0, &self.slices, text, &BTreeSet::new());
+            let mut slices = writer.save(&mut self.stored, 0, &self.slices, std::iter::empty(), text, &BTreeSet::new());
             let unwanted = self.stored.rows_to_copy(&writer, slices.iter());
             if !unwanted.is_empty() {
-                slices = writer.save(&mut self.stored, 0, &slices, text, &unwanted);
+                slices = writer.save(&mut self.stored, 0, &slices, std::iter::empty(), text, &unwanted);
             }
             self.slices = slices;
             let new = writer.into_rows();

@@ -72,7 +72,7 @@ async fn an_answer_to_one_of_many_calls_writes_what_it_brings() {
     }"#;
     let cvm = start(&engine, source).await;
     let before = written(folder.path());
-    let text = "lorem ipsum dolor sit amet ".repeat(5);
+    let text = "lorem ipsum dolor sit amet ".repeat(6);
     let answer: Json = (0..8).map(|id| json!({ "id": id, "title": format!("title {id}"), "text": text })).collect();
     assert!((1_400..1_600).contains(&answer.to_string().len()));
     for call in cvm.show_head("run").await.unwrap().calls {
