@@ -42,6 +42,7 @@ mod schema_literal;
 mod statement;
 mod template;
 mod tool;
+mod unawaited;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -187,6 +188,7 @@ pub fn compile_for(
     graph.warn_of_uncalled_main(&mut diagnostics);
     graph.warn_of_idle_script(&mut diagnostics[0]);
     let mut compiler = Compiler::new(&graph, diagnostics);
+    unawaited::warn(&mut compiler);
     function::program(&mut compiler, main);
     let CompiledParts { bytecode, warnings, schemas, used_tools } = compiler.finish()?;
     let imported = graph

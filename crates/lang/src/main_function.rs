@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::{AssignmentTarget, ExportDefaultDeclarationKind, Expression, Statement};
+use oxc_ast::ast::{
+    AssignmentTarget, CallExpression, ExportDefaultDeclarationKind, Expression, Statement, StaticMemberExpression,
+};
 use oxc_semantic::{NodeId, SymbolFlags};
 use oxc_span::{GetSpan, Span};
 use runstate_value::sort_by;
@@ -56,24 +58,23 @@ impl<'a> ModuleGraph<'a> {
         own.into_iter().chain(exported).find(|binding| self.is_function(*binding))
     }
 
-    /// The function that a script ends with, as in `async () => { … }`. It is called with the input.
-    pub(super) fn last_function(&self) -> Option<&'a Expression<'a>> {
-        match self.modules[0].program.body.last()? {
-            Statement::ExpressionStatement(last) if self.form == SourceForm::Script => {
-                Some(&last.expression).filter(|function| function.is_function())
-            }
-            _ => None,
-        }
-    }
-
-    /// The call that a script ends with, as in `main()`. The script waits for its promise.
-    pub(super) fn last_call(&self) -> Option<&'a Expression<'a>> {
-        match self.modules[0].program.body.last()? {
-            Statement::ExpressionStatement(last) if self.form == SourceForm::Script => {
-                Some(&last.expression).filter(|call| call.is_call_expression())
-            }
-            _ => None,
-        }
+    /// The expression that a script ends with, and its position among the statements: a function, as in
+    /// `async () => { … }`, which is called with the input, or a call, as in `main()`, which the script waits for.
+    pub(super) fn last_expression(&self) -> Option<(usize, &'a Expression<'a>)> {
+        let body = &self.modules[0].program.body;
+        let has_code = |statement: &Statement<'_>| {
+            !matches!(
+                statement,
+                Statement::EmptyStatement(_)
+                    | Statement::FunctionDeclaration(_)
+                    | Statement::TSInterfaceDeclaration(_)
+                    | Statement::TSTypeAliasDeclaration(_)
+            )
+        };
+        let position = body.iter().rposition(has_code).filter(|_| self.form == SourceForm::Script)?;
+        let Statement::ExpressionStatement(last) = &body[position] else { return None };
+        let is_last = last.expression.is_function() || last.expression.is_call_expression();
+        is_last.then_some((position, &last.expression))
     }
 
     /// Warns of a script that only declares functions, none of which is called.
@@ -317,4 +318,18 @@ impl<'a> Module<'a> {
             symbol.map(|symbol| Binding::Variable(number, symbol))
         })
     }
+}
+
+/// The method that a call names.
+pub(super) fn method_of<'m, 'a>(call: &'m CallExpression<'a>) -> Option<&'m StaticMemberExpression<'a>> {
+    match call.callee.get_inner_expression() {
+        Expression::StaticMemberExpression(member) => Some(member),
+        _ => None,
+    }
+}
+
+/// The promise before `.then(…)`, `.catch(…)` or `.finally(…)`.
+pub(super) fn chained_promise<'m, 'a>(call: &'m CallExpression<'a>) -> Option<&'m Expression<'a>> {
+    let method = method_of(call)?;
+    matches!(method.property.name.as_str(), "then" | "catch" | "finally").then_some(&method.object)
 }

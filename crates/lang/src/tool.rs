@@ -356,6 +356,17 @@ pub(super) fn path<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>)
     module.tools.path(&module.semantic, &compiler.graph.tools, expression)
 }
 
+/// Whether an expression is a tool. `tools[name]` may be one.
+pub(super) fn is_tool<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> bool {
+    if let Some(path) = path(compiler, expression) {
+        return compiler.graph.tools.is_tool(&path);
+    }
+    match expression.get_inner_expression() {
+        Expression::ComputedMemberExpression(member) => path(compiler, &member.object).is_some(),
+        _ => false,
+    }
+}
+
 /// Whether an expression is a part of `tools` that does not exist.
 pub(super) fn is_missing<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> bool {
     path(compiler, expression).is_some_and(|path| !compiler.graph.tools.exists(&path))
