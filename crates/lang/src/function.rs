@@ -331,6 +331,10 @@ pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<Binding>
             Some((_, call)) => {
                 compiler.set_location(call.span());
                 compiler.expression(call);
+                if main.is_none() && graph.is_result(call) {
+                    compiler.set_location(call.span());
+                    return end_script(compiler);
+                }
                 if compiler.plan.has_promises {
                     compiler.emit(Op::Await);
                 }

@@ -88,7 +88,8 @@ pub enum SourceForm {
     #[default]
     Program,
     /// One file with the body of an async function: `return` outside functions gives the result, and calls that are
-    /// open when it has returned are cancelled. Or one function: `main`, `export default`, or `async () => { … }`.
+    /// open when it has returned are cancelled. Without one, the value of a call that it ends with is the result, as in
+    /// `main()`. Or one function: `main`, `export default`, or `async () => { … }`.
     Script,
 }
 

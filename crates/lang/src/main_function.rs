@@ -7,7 +7,7 @@ use oxc_ast::AstKind;
 use oxc_ast::ast::{
     AssignmentTarget, CallExpression, ExportDefaultDeclarationKind, Expression, Statement, StaticMemberExpression,
 };
-use oxc_semantic::{NodeId, SymbolFlags};
+use oxc_semantic::{AstNode, NodeId, SymbolFlags};
 use oxc_span::{GetSpan, Span};
 use runstate_value::sort_by;
 
@@ -73,8 +73,42 @@ impl<'a> ModuleGraph<'a> {
         };
         let position = body.iter().rposition(has_code).filter(|_| self.form == SourceForm::Script)?;
         let Statement::ExpressionStatement(last) = &body[position] else { return None };
-        let is_last = last.expression.is_function() || last.expression.is_call_expression();
+        let is_last = match &last.expression {
+            Expression::AwaitExpression(_) => self.is_own_call(&last.expression),
+            last => last.is_function() || last.is_call_expression(),
+        };
         is_last.then_some((position, &last.expression))
+    }
+
+    /// Whether the value of the call that a script ends with is its result: that of a function of the script, also
+    /// with `.then`, `.catch` or `.finally`, if the script has no `return` of its own.
+    pub(super) fn is_result(&self, call: &Expression<'a>) -> bool {
+        let nodes = self.modules[0].semantic.nodes();
+        let is_function = |kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_));
+        let is_return = |node: &AstNode<'_>| {
+            matches!(node.kind(), AstKind::ReturnStatement(_)) && !nodes.ancestor_kinds(node.id()).any(is_function)
+        };
+        self.is_own_call(call) && !nodes.iter().any(is_return)
+    }
+
+    /// Whether an expression is a call of a function of the entry, or a promise that follows from it.
+    fn is_own_call(&self, expression: &Expression<'a>) -> bool {
+        let mut value = expression.get_inner_expression();
+        if let Expression::AwaitExpression(awaited) = value {
+            value = awaited.argument.get_inner_expression();
+        }
+        while let Expression::CallExpression(call) = value {
+            match (chained_promise(call), call.callee.get_inner_expression()) {
+                (Some(promise), _) => value = promise.get_inner_expression(),
+                (None, Expression::Identifier(name)) => {
+                    let scoping = self.modules[0].semantic.scoping();
+                    let symbol = name.reference_id.get().and_then(|id| scoping.get_reference(id).symbol_id());
+                    return symbol.is_some_and(|symbol| self.is_function(Binding::Variable(0, symbol)));
+                }
+                (None, callee) => return callee.is_function(),
+            }
+        }
+        false
     }
 
     /// Warns of a script that only declares functions, none of which is called.

@@ -157,6 +157,26 @@ fn result_of_a_script_follows_the_rules_of_json() {
 }
 
 #[test]
+fn a_call_at_the_end_of_a_script_gives_its_result() {
+    let main = "async function main() { return 5 }\n";
+    for (source, result) in [
+        (format!("{main}main();"), json!(5)),
+        (format!("{main}await main()"), json!(5)),
+        (format!("{main}main().catch((e) => console.error(e)).finally(() => 1);;"), json!(5)),
+        (format!("main();\n{main}type A = 1"), json!(5)),
+        ("(async () => { return 5 })()".to_owned(), json!(5)),
+        ("await (async function () { return input.n })();".to_owned(), json!(1)),
+        ("const run = () => [new Date(0)]; run()".to_owned(), json!(["1970-01-01T00:00:00.000Z"])),
+        (format!("{main}if (input.none) return 1;\nmain()"), Json::Null),
+        (format!("{main}void main()"), Json::Null),
+        ("[5].at(0)".to_owned(), Json::Null),
+        (format!("const run = () => 1;\n{main}run()"), json!(5)),
+    ] {
+        assert_eq!(result_of(&source), Ok(result), "{source}");
+    }
+}
+
+#[test]
 fn messages_about_a_question_have_the_name_that_the_program_wrote() {
     for name in ["CC", "ask"] {
         for (call, message) in [
