@@ -49,6 +49,27 @@ test("a script may be a function, and reads its input", async (t) => {
   }
 });
 
+test("a fence of Markdown around a script is left out, and its lines keep their numbers", async (t) => {
+  const { code } = await openCode(t, {});
+  assert.equal((await code.run("```js\nreturn 1\n```")).result, 1);
+  const thrown = await code.run("```ts\nconst n = null;\nreturn n.x\n```");
+  assert.deepEqual([thrown.error.name, thrown.error.line], ["TypeError", 3]);
+});
+
+test("a call of a function at the end gives the result", async (t) => {
+  const { code } = await openCode(t, { find: () => 5 });
+  for (const script of ["async function main() { return tools.find() }\nmain();", "(async () => { return tools.find() })()"]) {
+    const r = await code.run(script);
+    assert.deepEqual([r.status, r.result, r.warnings], ["complete", 5, undefined], script);
+  }
+});
+
+test("hints for what scripts lack name what they have", async (t) => {
+  const { code } = await openCode(t, { web: { get: () => 1 }, find: () => 1 });
+  const r = await code.run("const r = await fetch('https://example.com');\nreturn r");
+  assert.deepEqual([r.error.line, r.error.hint], [1, "a script reaches the network only by its tools: tools has web, find"]);
+});
+
 test("complaints of the compiler come together, with what would work", async (t) => {
   const { code } = await openCode(t, { crm: { find: () => 1 } });
   const r = await code.run("await tools.crm.fnd({});\nawait tools.crn.find({});\nreturn nope");

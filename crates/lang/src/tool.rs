@@ -115,8 +115,17 @@ impl ToolList {
         let elsewhere = self.sorted.iter().find(|tool| ends_with_name(tool));
         match elsewhere {
             Some(tool) => format!("did you mean {}?", shown(tool)),
-            None if members.is_empty() => "there are no tools".to_owned(),
+            None if members.is_empty() => self.summary(),
             None => format!("{} has {}", shown(parent), listed(&members)),
+        }
+    }
+
+    /// The tools that there are, in words.
+    pub(super) fn summary(&self) -> String {
+        match self.members("").as_slice() {
+            [] if self.is_known() => "there are no tools".to_owned(),
+            [] => "await tools.name({ … })".to_owned(),
+            members => format!("{ROOT} has {}", listed(members)),
         }
     }
 

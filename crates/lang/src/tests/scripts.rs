@@ -58,6 +58,41 @@ fn scripts_are_bodies_or_one_function() {
 }
 
 #[test]
+fn a_fence_around_a_script_is_left_out() {
+    let source = "const a = 1;\nreturn a + consle";
+    for (open, close) in [("```js", "```"), ("~~~", "~~~~"), ("````ts \r", "````"), ("```c++", " ``` \n\n")] {
+        assert_script(&format!("{open}\nreturn 1\n{close}"), None);
+        let found = complaints(&format!("\n  {open}\n{source}\n{close}"), None);
+        assert_eq!(found, ["4:12 consle is not defined (did you mean console?)"], "{open}");
+    }
+    assert_script("```\n```", None);
+    for refused in ["```js\nreturn 1", "```js\nreturn 1\n~~~", "~~\nreturn 1\n~~", "```"] {
+        assert!(compile_script(refused, None).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn hints_for_names_of_node_fit_scripts() {
+    let network = "a script reaches the network only by its tools: tools has find, github, crm, pay";
+    for (source, hint) in [
+        ("return fetch('a')", network),
+        ("return new Headers()", network),
+        ("return new FormData()", network),
+        ("return process.env", "pass the values that the script needs in `input`"),
+        ("module.exports = 1", "write return value"),
+        ("return new File()", "a script has no files: a tool reads and writes them"),
+        ("return new Blob()", "use text or a Uint8Array"),
+    ] {
+        let found = compile_script(source, Some(&TOOLS)).err().unwrap_or_default();
+        assert_eq!(found.first().and_then(|one| one.hint.as_deref()), Some(hint), "{source}: {found:?}");
+    }
+    assert!(
+        complaints("fetch('a')", Some(&[]))[0]
+            .ends_with("(a script reaches the network only by its tools: there are no tools)")
+    );
+}
+
+#[test]
 fn a_script_cannot_import() {
     let source = "import { z } from 'zod';\nimport fs from './fs.ts';\nreturn z.string() + fs";
     let hint = "`tools`, `ask` and `input` are there without an import; write the rest in the script";
