@@ -248,8 +248,8 @@ test("limits end a run, and further open calls queue", async (t) => {
   const six = await code.run("return (await Promise.all([1, 2, 3, 4, 5, 6].map(() => tools.slow()))).length");
   assert.deepEqual([six.status, six.result, most], ["complete", 6, 2]);
   for (const [script, text] of [
-    ["for (;;) await tools.slow()", /calls/], ["for (;;) {}", /instructions/], ["let s = 'ab'; for (;;) s += s", /memory|heap/],
-    ["for (;;) console.log('x'.repeat(100))", /output|print/],
+    ["for (;;) await tools.slow()", /^call limit .*; make fewer calls$/], ["for (;;) {}", /^instruction limit .*; compute less between two calls$/],
+    ["let s = 'ab'; for (;;) s += s", /memory|heap/], ["for (;;) console.log('x'.repeat(100))", /^output limit .*; print less$/],
   ]) {
     const r = await code.run(script);
     assert.deepEqual([r.status, r.error.kind], ["failed", "limit"], script);

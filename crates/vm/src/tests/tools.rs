@@ -9,11 +9,15 @@ use super::{TURN, expect_calls, expect_failure, record_calls, reply, restore_cop
 use crate::{Instruction, Limits, Machine, MachineFailure, Reply, StopReason, VerifiedProgram};
 
 fn start_script(source: &str) -> Machine {
+    start_limited(source, Limits::default())
+}
+
+fn start_limited(source: &str, limits: Limits) -> Machine {
     let options = CompileOptions { form: SourceForm::Script, tools: None };
     let compiled = runstate_lang::compile_for("s.ts", source, &mut |_| Ok(None), &options).unwrap();
     let bytecode: Vec<Instruction> = serde_json::from_value(serde_json::to_value(&compiled.bytecode).unwrap()).unwrap();
     let program = Arc::new(VerifiedProgram::decode(&bytecode).unwrap());
-    Machine::start(program, &json!({ "n": 1 }), [7; 32], Limits::default()).unwrap()
+    Machine::start(program, &json!({ "n": 1 }), [7; 32], limits).unwrap()
 }
 
 fn run(machine: &mut Machine) -> StopReason {
@@ -173,6 +177,23 @@ fn a_call_at_the_end_of_a_script_gives_its_result() {
         (format!("const run = () => 1;\n{main}run()"), json!(5)),
     ] {
         assert_eq!(result_of(&source), Ok(result), "{source}");
+    }
+}
+
+#[test]
+fn limits_of_a_script_have_hints_for_its_author() {
+    for (source, hint) in [
+        ("while (true) {}", "compute less between two calls"),
+        ("const all = []; while (true) all.push('text' + all.length)", "split the work into several scripts"),
+        ("while (true) console.log('text')", "print less"),
+    ] {
+        let limits = Limits { instructions: 1_000_000, heap_bytes: 1 << 20, output_bytes: 1_000, ..Limits::default() };
+        let limits = if source.contains("push") { Limits { instructions: u64::MAX, ..limits } } else { limits };
+        let failure = match run(&mut start_limited(source, limits)) {
+            StopReason::Failed(failure) => failure,
+            other => panic!("{source}: {other:?}"),
+        };
+        assert!(failure.limit && failure.message.ends_with(hint), "{source}: {failure:?}");
     }
 }
 
