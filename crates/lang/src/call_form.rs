@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
     AssignmentOperator, AssignmentTarget, BindingPattern, CallExpression, Expression, ForStatementLeft,
-    IdentifierReference, StaticMemberExpression,
+    IdentifierReference,
 };
 use oxc_semantic::{AstNodes, NodeId, Reference, Scoping, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span};

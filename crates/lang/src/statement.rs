@@ -11,7 +11,6 @@ use runstate_vm::program::FunctionKind;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit};
 use super::function_code::Label;
-use super::modules::Binding;
 use super::{
     SourceForm, assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator,
     tool,
