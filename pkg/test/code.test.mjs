@@ -85,6 +85,21 @@ test("warnings of the compiler come with the state of the run", async (t) => {
   assert.equal("warnings" in (await code.run("return tools.find()")), false);
 });
 
+test("calls that have no answer when a script returns are named", async (t) => {
+  const { code } = await openCode(t, { pay: { refund: tool({ approve: true, run: () => 1 }) }, find: () => 1 });
+  const script = "const os = [1, 2];\nos.forEach((order) => tools.pay.refund({ order }));\nawait ask('go on?');\nreturn 'refunded ' + os.length";
+  const r = await code.run(script, { id: "r" });
+  assert.deepEqual([r.status, r.warnings.length], ["waiting", 1]);
+  assert.match(r.warnings[0], /^script\.ts:2:\d+: `forEach` does not wait for tools\.pay\.refund.*Promise\.all\(os\.map/);
+  await code.answer(r.pending.find(({ kind }) => kind === "question"), "yes");
+  const end = await code.result(r.run);
+  const lost = "2 calls had no answer when the script returned, and were cancelled: pay.refund (line 2)";
+  assert.deepEqual([end.status, end.result, end.warnings], ["complete", "refunded 2", [lost]]);
+  assert.deepEqual((await code.run(script, { id: "r" })).warnings, [r.warnings[0], lost]);
+  // A timer that lost a race is meant.
+  assert.equal("warnings" in (await code.run("return Promise.race([tools.find(), sleep(600_000)])")), false);
+});
+
 /** The tools of the tests of types. */
 const TYPED = {
   orders: {
@@ -450,6 +465,7 @@ test("a model gets one tool, in the form of the AI SDK and as a plain descriptio
   const { code } = await openCode(t, { add: ({ a, b }) => a + b });
   const model = await code.tool();
   assert.match(model.description, /add\(args\?: any\)/);
+  assert.match(model.description, /A call that is not awaited is cancelled when the script returns/);
   assert.equal(model.inputSchema[Symbol.for("vercel.ai.schema")], true);
   assert.equal(model.inputSchema.jsonSchema, model.parameters);
   assert.deepEqual(model.parameters.required, ["script"]);
