@@ -26,7 +26,7 @@
 //! # Ok(()) }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::shorten_message;
 use runstate_core::marker::BoxFuture;
 use runstate_domain_cvm::{
-    Approve, COGNITIVE, CallOutcome, CallView, ListCalls, Load, NO_LINES, Policy, ProgramError, Reject, SourceOptions,
-    Start, Status, TIMER, WaitsFor, Work, codes, compile_source,
+    Approve, COGNITIVE, CallOutcome, CallView, ExecutionProgress, ListCalls, Load, NO_LINES, Policy, ProgramError,
+    Reject, SourceOptions, Start, Status, TIMER, WaitsFor, Work, codes, compile_source,
 };
 use runstate_engine::work::{Failure, Task};
 use runstate_engine::{Engine, Error};
@@ -59,6 +59,9 @@ const DECIDED: [ErrorCode; 5] = [
     ErrorCode::NOT_FOUND,
     ErrorCode::ILLEGAL_TRANSITION,
 ];
+
+/// Calls of a run that are searched for those without an answer.
+const SEARCHED_CALLS: u32 = 100;
 
 /// Calls of one tool that a worker runs at once.
 const CONCURRENCY: usize = 16;
@@ -452,6 +455,30 @@ pub fn compile_script(script: &str, tools: Vec<String>) -> Result<Load, Error> {
     let mut load = compile_source("script.ts", script, options)?;
     load.name = format!("{PROGRAM_PREFIX}{}", &load.source_hash()[..32]);
     Ok(load)
+}
+
+/// The calls of a complete script that had no answer when it returned, in words. `None`: it waits or has failed, or its
+/// first 100 calls all have an answer. Timers are left out.
+pub async fn unanswered_calls(cvm: &Cvm, run: &str, progress: &ExecutionProgress) -> Result<Option<String>, Error> {
+    if progress.status != Status::Complete || progress.calls_made == 0 {
+        return Ok(None);
+    }
+    let listing = ListCalls { execution: Some(run.to_owned()), limit: Some(SEARCHED_CALLS), ..ListCalls::default() };
+    let mut calls = cvm.calls(&listing).await?.items;
+    calls.retain(|call| call.outcome == Some(CallOutcome::Cancelled) && call.kind != TIMER);
+    calls.sort_by_key(|call| call.step);
+    let name = |call: &CallView| {
+        let name = if call.kind == COGNITIVE { "ask" } else { &call.kind };
+        format!("{name} (line {})", call.line)
+    };
+    let mut names: Vec<String> = calls.iter().map(name).collect();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    let (noun, verb) = if calls.len() == 1 { ("call", "was") } else { ("calls", "were") };
+    Ok((!calls.is_empty()).then(|| {
+        let (count, names) = (calls.len(), names.join(", "));
+        format!("{count} {noun} had no answer when the script returned, and {verb} cancelled: {names}")
+    }))
 }
 
 fn is_of_script(call: &CallView) -> bool {

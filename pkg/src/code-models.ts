@@ -34,7 +34,9 @@ export interface ModelParameters {
 
 /** What a model must know to write scripts. */
 export const INSTRUCTIONS = `Runs a TypeScript script: the body of an async function, with \`await\` and \`return\`. It calls tools as \
-\`await tools.crm.find({ q: "a" })\`; use \`Promise.all\` for calls that do not need each other. \`await ask("question")\` asks the \
+\`await tools.crm.find({ q: "a" })\`; use \`Promise.all\` for calls that do not need each other, as in \
+\`await Promise.all(list.map((q) => tools.crm.find({ q })))\`. A call that is not awaited is cancelled when the script returns, \
+and \`forEach\` awaits nothing. \`await ask("question")\` asks the \
 user, \`console.log\` prints. It has no network, no file system and no \`import\`. Return what you need to \
 know. A run may wait for a person: it then continues by itself, and \`run\` is its id.`;
 

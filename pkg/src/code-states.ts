@@ -5,7 +5,8 @@ import type { CallView, Diagnostic, ExecutionProgress, ProgramError, Status } fr
 
 /** The state of a run. */
 export type CodeResult = {
-  /** Of `code.run`: what may mean something else than it seems to, each with its line. */
+  /** Of `code.run`: what may mean something else than it seems to, each with its line. Of a complete run: the calls that
+   * had no answer when the script returned. */
   warnings?: string[];
 } & (
   /** It has ended. `output` are the lines that it printed, `calls` the number of its calls. */
@@ -101,6 +102,15 @@ export function stateOf(run: string, { status, result, error, callsMade: calls }
   const base = { run, calls, output: [] };
   if (pending !== null) return { status: "waiting", ...base, pending: pending.map(pendingCall) };
   return status === "complete" ? { status, ...base, result } : { status: "failed", ...base, error: errorOf(error) };
+}
+
+/** The calls of a complete script that had no answer when it returned, in words. Timers are left out. */
+export function unansweredCalls(calls: readonly CallView[]): string[] {
+  const cancelled = calls.filter(({ outcome, kind }) => outcome === "cancelled" && kind !== "timer").sort((a, b) => (a.step ?? 0) - (b.step ?? 0));
+  if (cancelled.length === 0) return [];
+  const names = new Set(cancelled.map(({ kind, line }) => `${kind === "cc" ? "ask" : kind} (line ${line})`));
+  const [noun, verb] = cancelled.length === 1 ? ["call", "was"] : ["calls", "were"];
+  return [`${cancelled.length} ${noun} had no answer when the script returned, and ${verb} cancelled: ${[...names].join(", ")}`];
 }
 
 function errorOf(error: ProgramError | null): CodeError {

@@ -3,7 +3,7 @@
 
 import { untilAborted } from "./abort.js";
 import { INSTRUCTIONS, type ModelContext, type ModelTool, modelTool } from "./code-models.js";
-import { ENDED, type CodeResult, type PendingCall, type PendingCallId, type TypeDiagnostic, pendingCall, refusal, stateOf, waitsForPeople } from "./code-states.js";
+import { ENDED, type CodeResult, type PendingCall, type PendingCallId, type TypeDiagnostic, pendingCall, refusal, stateOf, unansweredCalls, waitsForPeople } from "./code-states.js";
 import { type NamedTool, type Tools, listTools } from "./code-tools.js";
 import { declareTools, searchTools } from "./code-types.js";
 import type { Engine } from "./engine.js";
@@ -164,7 +164,6 @@ export class Code implements AsyncDisposable {
       return refusal({ name: "SyntaxError", message: error.message }, (error.details as { diagnostics?: Diagnostic[] } | null)?.diagnostics ?? []);
     }
     const { hash, ...load } = compiled;
-    const { warnings = [] } = load;
     const kinds = compiled.tools ?? [];
     const wrong = await this.#checkTypes(script, kinds.flatMap((kind) => tools.get(kind) ?? []), id, signal);
     if (wrong.length > 0) return refusal({ name: "TypeError", message: "the script has wrong types" }, wrong);
@@ -173,7 +172,9 @@ export class Code implements AsyncDisposable {
     const { ms, calls, open, instructions, heap, output } = this.#limits;
     const policy = { kinds: [...kinds, "cc"], approve: kinds.filter((kind) => tools.get(kind)?.approve), ms, calls, open };
     const run = await this.#startRun(name, { id, input, signal, policy, instructions, heapBytes: heap, outputBytes: output });
-    return { ...(await this.result(run, { waitMs, signal })), ...(warnings.length > 0 && { warnings }) };
+    const state = await this.result(run, { waitMs, signal });
+    const warnings = [...(load.warnings ?? []), ...(state.warnings ?? [])];
+    return { ...state, ...(warnings.length > 0 && { warnings }) };
   }
 
   /** The complaints about the types of a script that uses these tools. A run that exists continues in any case. */
@@ -222,7 +223,10 @@ export class Code implements AsyncDisposable {
       timer = setTimeout(() => watch.close(), waitMs);
       for (let isOver = waitMs === 0; ; ) {
         const { progress, pending } = await this.#readProgress(run, signal);
-        if (isOver || pending === null || waitsForPeople(pending)) return { ...stateOf(run, progress, pending), output: await this.#readOutput(run, signal) };
+        if (isOver || pending === null || waitsForPeople(pending)) {
+          const warnings = await this.#unansweredCalls(run, progress, signal);
+          return { ...stateOf(run, progress, pending), output: await this.#readOutput(run, signal), ...(warnings.length > 0 && { warnings }) };
+        }
         isOver = (await watch.wait()) === "closed";
       }
     } finally {
@@ -240,6 +244,12 @@ export class Code implements AsyncDisposable {
       // Calls that were approved here wait for their tools now.
       if (isLast || needed.every(Boolean)) return { progress, pending: progress.calls.filter((_, at) => needed[at]) };
     }
+  }
+
+  /** What a complete run did not wait for, in words; only its first page of calls is searched. */
+  async #unansweredCalls(run: string, { status, callsMade }: ExecutionProgress, signal: AbortSignal | undefined): Promise<string[]> {
+    if (status !== "complete" || callsMade === 0) return [];
+    return unansweredCalls((await this.#runs.calls({ execution: run, signal })).items);
   }
 
   /** Reads the first lines that a run has printed. */

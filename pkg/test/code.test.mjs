@@ -49,6 +49,27 @@ test("a script may be a function, and reads its input", async (t) => {
   }
 });
 
+test("a fence of Markdown around a script is left out, and its lines keep their numbers", async (t) => {
+  const { code } = await openCode(t, {});
+  assert.equal((await code.run("```js\nreturn 1\n```")).result, 1);
+  const thrown = await code.run("```ts\nconst n = null;\nreturn n.x\n```");
+  assert.deepEqual([thrown.error.name, thrown.error.line], ["TypeError", 3]);
+});
+
+test("a call of a function at the end gives the result", async (t) => {
+  const { code } = await openCode(t, { find: () => 5 });
+  for (const script of ["async function main() { return tools.find() }\nmain();", "(async () => { return tools.find() })()"]) {
+    const r = await code.run(script);
+    assert.deepEqual([r.status, r.result, r.warnings], ["complete", 5, undefined], script);
+  }
+});
+
+test("hints for what scripts lack name what they have", async (t) => {
+  const { code } = await openCode(t, { web: { get: () => 1 }, find: () => 1 });
+  const r = await code.run("const r = await fetch('https://example.com');\nreturn r");
+  assert.deepEqual([r.error.line, r.error.hint], [1, "a script reaches the network only by its tools: tools has web, find"]);
+});
+
 test("complaints of the compiler come together, with what would work", async (t) => {
   const { code } = await openCode(t, { crm: { find: () => 1 } });
   const r = await code.run("await tools.crm.fnd({});\nawait tools.crn.find({});\nreturn nope");
@@ -62,6 +83,21 @@ test("warnings of the compiler come with the state of the run", async (t) => {
   assert.equal(r.status, "complete");
   assert.deepEqual(r.warnings?.map((warning) => /script\.ts:1:/.test(warning)), [true], String(r.warnings));
   assert.equal("warnings" in (await code.run("return tools.find()")), false);
+});
+
+test("calls that have no answer when a script returns are named", async (t) => {
+  const { code } = await openCode(t, { pay: { refund: tool({ approve: true, run: () => 1 }) }, find: () => 1 });
+  const script = "const os = [1, 2];\nos.forEach((order) => tools.pay.refund({ order }));\nawait ask('go on?');\nreturn 'refunded ' + os.length";
+  const r = await code.run(script, { id: "r" });
+  assert.deepEqual([r.status, r.warnings.length], ["waiting", 1]);
+  assert.match(r.warnings[0], /^script\.ts:2:\d+: `forEach` does not wait for tools\.pay\.refund.*Promise\.all\(os\.map/);
+  await code.answer(r.pending.find(({ kind }) => kind === "question"), "yes");
+  const end = await code.result(r.run);
+  const lost = "2 calls had no answer when the script returned, and were cancelled: pay.refund (line 2)";
+  assert.deepEqual([end.status, end.result, end.warnings], ["complete", "refunded 2", [lost]]);
+  assert.deepEqual((await code.run(script, { id: "r" })).warnings, [r.warnings[0], lost]);
+  // A timer that lost a race is meant.
+  assert.equal("warnings" in (await code.run("return Promise.race([tools.find(), sleep(600_000)])")), false);
 });
 
 /** The tools of the tests of types. */
@@ -227,8 +263,8 @@ test("limits end a run, and further open calls queue", async (t) => {
   const six = await code.run("return (await Promise.all([1, 2, 3, 4, 5, 6].map(() => tools.slow()))).length");
   assert.deepEqual([six.status, six.result, most], ["complete", 6, 2]);
   for (const [script, text] of [
-    ["for (;;) await tools.slow()", /calls/], ["for (;;) {}", /instructions/], ["let s = 'ab'; for (;;) s += s", /memory|heap/],
-    ["for (;;) console.log('x'.repeat(100))", /output|print/],
+    ["for (;;) await tools.slow()", /^call limit .*; make fewer calls$/], ["for (;;) {}", /^instruction limit .*; compute less between two calls$/],
+    ["let s = 'ab'; for (;;) s += s", /memory|heap/], ["for (;;) console.log('x'.repeat(100))", /^output limit .*; print less$/],
   ]) {
     const r = await code.run(script);
     assert.deepEqual([r.status, r.error.kind], ["failed", "limit"], script);
@@ -429,6 +465,7 @@ test("a model gets one tool, in the form of the AI SDK and as a plain descriptio
   const { code } = await openCode(t, { add: ({ a, b }) => a + b });
   const model = await code.tool();
   assert.match(model.description, /add\(args\?: any\)/);
+  assert.match(model.description, /A call that is not awaited is cancelled when the script returns/);
   assert.equal(model.inputSchema[Symbol.for("vercel.ai.schema")], true);
   assert.equal(model.inputSchema.jsonSchema, model.parameters);
   assert.deepEqual(model.parameters.required, ["script"]);

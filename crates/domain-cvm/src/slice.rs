@@ -108,7 +108,8 @@ fn run_machine(
         Settings::of(ctx).slice_bytes.min(execution.limits.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
     if execution.is_past_deadline(ctx.now) {
         let ms = execution.policy.as_ref().and_then(|policy| policy.ms).unwrap_or_default().0;
-        let message = format!("time limit reached: {ms} ms; a retry begins the time again");
+        let hint = if loaded.machine.is_script() { "its host sets the limit" } else { "a retry begins the time again" };
+        let message = format!("time limit reached: {ms} ms; {hint}");
         return fail_here(ProgramError::limit(message, ctx.now), view, execution, loaded, ctx, writes, logs);
     }
     loop {
@@ -129,7 +130,9 @@ fn run_machine(
                     CreateCallsOutcome::Deferred => return Ok(unfinished(loaded, ctx)),
                     CreateCallsOutcome::TooMany => {
                         let most = execution.policy.as_ref().and_then(|policy| policy.calls).unwrap_or_default();
-                        let message = format!("call limit reached: {most} calls; retry with a policy that allows more");
+                        let is_script = loaded.machine.is_script();
+                        let hint = if is_script { "make fewer calls" } else { "retry with a policy that allows more" };
+                        let message = format!("call limit reached: {most} calls; {hint}");
                         let error = ProgramError::limit(message, ctx.now);
                         return fail_here(error, view, execution, loaded, ctx, writes, logs);
                     }

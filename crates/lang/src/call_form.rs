@@ -16,11 +16,12 @@ use std::collections::{HashMap, HashSet};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
     AssignmentOperator, AssignmentTarget, BindingPattern, CallExpression, Expression, ForStatementLeft,
-    IdentifierReference, StaticMemberExpression,
+    IdentifierReference,
 };
 use oxc_semantic::{AstNodes, NodeId, Reference, Scoping, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span};
 
+use super::main_function::method_of;
 use super::modules::{Binding, Module};
 use super::{host_call, is_types_only, names};
 
@@ -195,7 +196,7 @@ impl<'m, 'a> Places<'m, 'a> {
         let mut method_calls: HashMap<&'a str, Vec<NodeId>> = HashMap::new();
         for node in nodes.iter() {
             if let AstKind::CallExpression(call) = node.kind()
-                && let Some(member) = method(call)
+                && let Some(member) = method_of(call)
             {
                 method_calls.entry(member.property.name.as_str()).or_default().push(node.id());
             }
@@ -230,7 +231,7 @@ impl<'m, 'a> Places<'m, 'a> {
         if call.optional {
             return None;
         }
-        let name = match method(call) {
+        let name = match method_of(call) {
             Some(member) if member.optional => return None,
             Some(member) => format!("{}.{}", self.global(&member.object)?, member.property.name),
             None => self.global(&call.callee)?.to_owned(),
@@ -240,7 +241,7 @@ impl<'m, 'a> Places<'m, 'a> {
 
     /// The member of a built-in class that a call names: `("Promise", "all")`.
     fn static_method(&self, call: &CallExpression<'a>) -> Option<(&'a str, &'a str)> {
-        let member = method(call)?;
+        let member = method_of(call)?;
         Some((self.global(&member.object)?, member.property.name.as_str()))
     }
 
@@ -366,7 +367,7 @@ impl<'m, 'a> Places<'m, 'a> {
             (Some(("Promise", "resolve")), Shape::One) if is_first => Meaning::Promise,
             (Some(("Promise", _)), Shape::List) if is_first && self.is_combinator(call) => Meaning::Promise,
             _ if shape == Shape::One && is_first && self.is_resolve(&call.callee) => Meaning::Promise,
-            _ => match (method(call).map(|member| member.property.name.as_str()), shape) {
+            _ => match (method_of(call).map(|member| member.property.name.as_str()), shape) {
                 (Some("push"), Shape::One) => self.pushed_meaning(id, call, aliases),
                 _ => Meaning::Value,
             },
@@ -412,7 +413,9 @@ impl<'m, 'a> Places<'m, 'a> {
     /// What becomes of the elements that a statement `list.push(…)` appends.
     fn pushed_meaning(&mut self, id: NodeId, call: &'m CallExpression<'a>, aliases: usize) -> Meaning {
         let is_statement = matches!(self.nodes.parent_kind(id), AstKind::ExpressionStatement(_));
-        match method(call).filter(|member| is_statement && member.property.name == "push").map(|member| &member.object)
+        match method_of(call)
+            .filter(|member| is_statement && member.property.name == "push")
+            .map(|member| &member.object)
         {
             Some(Expression::Identifier(list)) => self.variable_meaning(self.symbol(list), id, Shape::List, aliases),
             _ => Meaning::Value,
@@ -529,7 +532,7 @@ impl<'m, 'a> Places<'m, 'a> {
         if call.callee.span() == span {
             return self.meaning(parent, shape, aliases);
         }
-        let Some(name) = method(call).map(|member| member.property.name.as_str()) else { return Meaning::Value };
+        let Some(name) = method_of(call).map(|member| member.property.name.as_str()) else { return Meaning::Value };
         let index = call.arguments.iter().position(|argument| argument.span() == span);
         let meaning = match (name, index, shape) {
             ("map", Some(0), Shape::One) | ("flatMap", Some(0), _) => self.meaning(parent, Shape::List, aliases),
@@ -637,13 +640,5 @@ impl<'m, 'a> Places<'m, 'a> {
             }
         });
         calls.collect()
-    }
-}
-
-/// The method that a call names.
-fn method<'m, 'a>(call: &'m CallExpression<'a>) -> Option<&'m StaticMemberExpression<'a>> {
-    match call.callee.get_inner_expression() {
-        Expression::StaticMemberExpression(member) => Some(member),
-        _ => None,
     }
 }

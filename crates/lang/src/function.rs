@@ -319,17 +319,22 @@ pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<Binding>
             compiler.emit_json(Op::CallNative, json!({ "name": "JSON.parse", "argc": 1 }));
             store_default(compiler);
         }
-        let last = graph.last_function().or_else(|| graph.last_call()).filter(|_| index == 0);
-        let statements = module.program.body.len() - usize::from(last.is_some());
+        let last = graph.last_expression().filter(|_| index == 0);
+        // The statements behind it have no code.
+        let statements = last.map_or(module.program.body.len(), |(position, _)| position);
         compiler.statements_in_order(&module.program.body[..statements]);
         match last {
-            Some(function) if function.is_function() => {
+            Some((_, function)) if function.is_function() => {
                 compiler.expression(function);
                 return call_main(compiler);
             }
-            Some(call) => {
+            Some((_, call)) => {
                 compiler.set_location(call.span());
                 compiler.expression(call);
+                if main.is_none() && graph.is_result(call) {
+                    compiler.set_location(call.span());
+                    return end_script(compiler);
+                }
                 if compiler.plan.has_promises {
                     compiler.emit(Op::Await);
                 }

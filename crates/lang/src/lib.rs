@@ -42,6 +42,7 @@ mod schema_literal;
 mod statement;
 mod template;
 mod tool;
+mod unawaited;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -87,7 +88,8 @@ pub enum SourceForm {
     #[default]
     Program,
     /// One file with the body of an async function: `return` outside functions gives the result, and calls that are
-    /// open when it has returned are cancelled. Or one function: `main`, `export default`, or `async () => { … }`.
+    /// open when it has returned are cancelled. Without one, the value of a call that it ends with is the result, as in
+    /// `main()`. Or one function: `main`, `export default`, or `async () => { … }`.
     Script,
 }
 
@@ -187,6 +189,7 @@ pub fn compile_for(
     graph.warn_of_uncalled_main(&mut diagnostics);
     graph.warn_of_idle_script(&mut diagnostics[0]);
     let mut compiler = Compiler::new(&graph, diagnostics);
+    unawaited::warn(&mut compiler);
     function::program(&mut compiler, main);
     let CompiledParts { bytecode, warnings, schemas, used_tools } = compiler.finish()?;
     let imported = graph

@@ -4,8 +4,10 @@
 use std::collections::HashSet;
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::{AssignmentTarget, ExportDefaultDeclarationKind, Expression, Statement};
-use oxc_semantic::{NodeId, SymbolFlags};
+use oxc_ast::ast::{
+    AssignmentTarget, CallExpression, ExportDefaultDeclarationKind, Expression, Statement, StaticMemberExpression,
+};
+use oxc_semantic::{AstNode, NodeId, SymbolFlags};
 use oxc_span::{GetSpan, Span};
 use runstate_value::sort_by;
 
@@ -56,24 +58,57 @@ impl<'a> ModuleGraph<'a> {
         own.into_iter().chain(exported).find(|binding| self.is_function(*binding))
     }
 
-    /// The function that a script ends with, as in `async () => { … }`. It is called with the input.
-    pub(super) fn last_function(&self) -> Option<&'a Expression<'a>> {
-        match self.modules[0].program.body.last()? {
-            Statement::ExpressionStatement(last) if self.form == SourceForm::Script => {
-                Some(&last.expression).filter(|function| function.is_function())
-            }
-            _ => None,
-        }
+    /// The expression that a script ends with, and its position among the statements: a function, as in
+    /// `async () => { … }`, which is called with the input, or a call, as in `main()`, which the script waits for.
+    pub(super) fn last_expression(&self) -> Option<(usize, &'a Expression<'a>)> {
+        let body = &self.modules[0].program.body;
+        let has_code = |statement: &Statement<'_>| {
+            !matches!(
+                statement,
+                Statement::EmptyStatement(_)
+                    | Statement::FunctionDeclaration(_)
+                    | Statement::TSInterfaceDeclaration(_)
+                    | Statement::TSTypeAliasDeclaration(_)
+            )
+        };
+        let position = body.iter().rposition(has_code).filter(|_| self.form == SourceForm::Script)?;
+        let Statement::ExpressionStatement(last) = &body[position] else { return None };
+        let is_last = match &last.expression {
+            Expression::AwaitExpression(_) => self.is_own_call(&last.expression),
+            last => last.is_function() || last.is_call_expression(),
+        };
+        is_last.then_some((position, &last.expression))
     }
 
-    /// The call that a script ends with, as in `main()`. The script waits for its promise.
-    pub(super) fn last_call(&self) -> Option<&'a Expression<'a>> {
-        match self.modules[0].program.body.last()? {
-            Statement::ExpressionStatement(last) if self.form == SourceForm::Script => {
-                Some(&last.expression).filter(|call| call.is_call_expression())
-            }
-            _ => None,
+    /// Whether the value of the call that a script ends with is its result: that of a function of the script, also
+    /// with `.then`, `.catch` or `.finally`, if the script has no `return` of its own.
+    pub(super) fn is_result(&self, call: &Expression<'a>) -> bool {
+        let nodes = self.modules[0].semantic.nodes();
+        let is_function = |kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_));
+        let is_return = |node: &AstNode<'_>| {
+            matches!(node.kind(), AstKind::ReturnStatement(_)) && !nodes.ancestor_kinds(node.id()).any(is_function)
+        };
+        self.is_own_call(call) && !nodes.iter().any(is_return)
+    }
+
+    /// Whether an expression is a call of a function of the entry, or a promise that follows from it.
+    fn is_own_call(&self, expression: &Expression<'a>) -> bool {
+        let mut value = expression.get_inner_expression();
+        if let Expression::AwaitExpression(awaited) = value {
+            value = awaited.argument.get_inner_expression();
         }
+        while let Expression::CallExpression(call) = value {
+            match (chained_promise(call), call.callee.get_inner_expression()) {
+                (Some(promise), _) => value = promise.get_inner_expression(),
+                (None, Expression::Identifier(name)) => {
+                    let scoping = self.modules[0].semantic.scoping();
+                    let symbol = name.reference_id.get().and_then(|id| scoping.get_reference(id).symbol_id());
+                    return symbol.is_some_and(|symbol| self.is_function(Binding::Variable(0, symbol)));
+                }
+                (None, callee) => return callee.is_function(),
+            }
+        }
+        false
     }
 
     /// Warns of a script that only declares functions, none of which is called.
@@ -317,4 +352,18 @@ impl<'a> Module<'a> {
             symbol.map(|symbol| Binding::Variable(number, symbol))
         })
     }
+}
+
+/// The method that a call names.
+pub(super) fn method_of<'m, 'a>(call: &'m CallExpression<'a>) -> Option<&'m StaticMemberExpression<'a>> {
+    match call.callee.get_inner_expression() {
+        Expression::StaticMemberExpression(member) => Some(member),
+        _ => None,
+    }
+}
+
+/// The promise before `.then(…)`, `.catch(…)` or `.finally(…)`.
+pub(super) fn chained_promise<'m, 'a>(call: &'m CallExpression<'a>) -> Option<&'m Expression<'a>> {
+    let method = method_of(call)?;
+    matches!(method.property.name.as_str(), "then" | "catch" | "finally").then_some(&method.object)
 }

@@ -1,5 +1,6 @@
 //! Loading of the files of a program: the entry, then the files that each file imports.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use oxc_allocator::Allocator;
@@ -37,7 +38,11 @@ pub(super) fn load_modules<'a>(
     let CompileOptions { form, ref tools } = *options;
     let (found, files) = (HashMap::new(), Vec::new());
     let mut loader = ModuleLoader { allocator, form, read: &mut read, found, files, bytes: 0 };
-    loader.add_file(entry, source);
+    let source = match form {
+        SourceForm::Script => without_fence(source),
+        SourceForm::Program => Cow::Borrowed(source),
+    };
+    loader.add_file(entry, &source);
     let (mut modules, mut diagnostics): (Vec<Module<'_>>, Vec<_>) = (Vec::new(), Vec::new());
     while let Some((path, source)) = loader.files.get(modules.len()).copied() {
         let mut found = Diagnostics::new(path, source);
@@ -99,6 +104,27 @@ pub(super) fn load_modules<'a>(
         }
     }
     Ok((ModuleGraph { modules, tools, form }, diagnostics))
+}
+
+/// A script without the fence of Markdown around it, as models write it. An empty line replaces the line of the fence,
+/// so that the lines of the script keep their numbers.
+fn without_fence(source: &str) -> Cow<'_, str> {
+    fenced_text(source).map_or(Cow::Borrowed(source), Cow::Owned)
+}
+
+/// CommonMark §4.5 Fenced code blocks. Deviation: the fence must be closed, and at most one word is behind it.
+fn fenced_text(source: &str) -> Option<String> {
+    let source = source.strip_prefix('\u{FEFF}').unwrap_or(source);
+    let (before, block) = source.split_at(source.len() - source.trim_start().len());
+    let (fence, rest) = block.trim_end().split_once('\n')?;
+    let mark = fence.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
+    let word = fence.trim_start_matches(mark);
+    let length = fence.len() - word.len();
+    let (script, end) = rest.rsplit_once('\n').unwrap_or(("", rest));
+    let end = end.trim();
+    let is_word = word.trim().chars().all(|c| c.is_alphanumeric() || matches!(c, '+' | '-' | '.' | '_'));
+    let is_closed = end.len() >= length && end.chars().all(|c| c == mark);
+    (length >= 3 && is_word && is_closed).then(|| format!("{before}\n{script}"))
 }
 
 impl<'a> ModuleLoader<'a, '_> {

@@ -25,7 +25,7 @@ use super::host_call::is_host_name;
 use super::modules::{Binding, Module};
 use super::prelude::is_prelude_name;
 use super::statement::IMPORT_HINT;
-use super::{arguments, async_await, call_form, feature_test, generator, host_call, tool};
+use super::{SourceForm, arguments, async_await, call_form, feature_test, generator, host_call, tool};
 
 /// The storage class of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,10 +216,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("PermissionError", "check the name: error.name === \"PermissionError\""),
     ("NotFoundError", "check the name: error.name === \"NotFoundError\""),
     ("setImmediate", "a program does not run in the background"),
-    (
-        "fetch Headers Request Response FormData XMLHttpRequest WebSocket EventSource",
-        "call a tool: call(\"fetch\", { url })",
-    ),
+    (NETWORK, "call a tool: call(\"fetch\", { url })"),
     ("require", IMPORT_HINT),
     ("module exports", "write export { name }"),
     ("process", "pass the values that a program needs in `input`"),
@@ -247,6 +244,18 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("Worker", "start the calls together: Promise.all([...])"),
     ("ReadableStream", "write an async generator function"),
 ];
+
+/// The hints that a script gets instead.
+const SCRIPT_HINTS: &[(&str, &str)] = &[
+    ("module exports", "write return value"),
+    ("process", "pass the values that the script needs in `input`"),
+    ("setImmediate", "call it at once: a script does not run in the background"),
+    ("localStorage sessionStorage", "keep data in variables: they are saved with the run"),
+    ("File", "a script has no files: a tool reads and writes them"),
+];
+
+/// Names of the network, which a program does not have.
+const NETWORK: &str = "fetch Headers Request Response FormData XMLHttpRequest WebSocket EventSource";
 
 /// Whether the machine has a built-in function, class or namespace of this name.
 pub(super) fn is_builtin(name: &str) -> bool {
@@ -299,9 +308,20 @@ pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: S
 }
 
 pub(super) fn unknown_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span) {
-    if let Some((_, hint)) = NODE_ONLY.iter().find(|(names, _)| names.split(' ').any(|one| one == name)) {
-        let hint = if *hint == IMPORT_HINT { compiler.import_hint() } else { hint };
-        return compiler.unsupported_value(span, format!("`{name}` is not supported"), hint);
+    let hint_in = |list: &'static [(&'static str, &'static str)]| {
+        list.iter().find(|(names, _)| names.split(' ').any(|one| one == name)).copied()
+    };
+    if let Some((names, hint)) = hint_in(NODE_ONLY) {
+        let is_script = compiler.graph.form == SourceForm::Script;
+        let hint: Cow<'_, str> = match hint_in(SCRIPT_HINTS).filter(|_| is_script) {
+            Some((_, hint)) => hint.into(),
+            None if is_script && names == NETWORK => {
+                format!("a script reaches the network only by its tools: {}", compiler.graph.tools.summary()).into()
+            }
+            None if hint == IMPORT_HINT => compiler.import_hint().into(),
+            None => hint.into(),
+        };
+        return compiler.unsupported_value(span, format!("`{name}` is not supported"), &hint);
     }
     let scoping = compiler.semantic.scoping();
     let is_elsewhere = scoping.symbol_ids().any(|symbol| {

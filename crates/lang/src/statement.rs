@@ -11,7 +11,6 @@ use runstate_vm::program::FunctionKind;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit};
 use super::function_code::Label;
-use super::modules::Binding;
 use super::{
     SourceForm, assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator,
     tool,
@@ -85,12 +84,7 @@ impl<'a> Compiler<'a, '_> {
         }
         match statement {
             Statement::EmptyStatement(_) | Statement::DebuggerStatement(_) => {}
-            Statement::ExpressionStatement(statement) => {
-                if self.graph.form == SourceForm::Script {
-                    self.warn_of_unawaited(&statement.expression);
-                }
-                self.discard(&statement.expression);
-            }
+            Statement::ExpressionStatement(statement) => self.discard(&statement.expression),
             Statement::BlockStatement(block) => {
                 self.enter_scope(block.scope_id.get());
                 self.statements(&block.body);
@@ -127,29 +121,6 @@ impl<'a> Compiler<'a, '_> {
                 Some(declaration) => self.declaration(declaration),
                 None => self.module_declaration(other),
             },
-        }
-    }
-
-    /// Warns of a call that a script does not wait for: of a tool, or, outside functions, of an async function.
-    fn warn_of_unawaited(&mut self, expression: &Expression<'a>) {
-        let Expression::CallExpression(call) = expression.get_inner_expression() else { return };
-        let is_async = || match self.binding(&call.callee) {
-            Some(Binding::Variable(0, symbol)) if self.enclosing.is_empty() => {
-                match self.semantic.nodes().kind(self.semantic.scoping().symbol_declaration(symbol)) {
-                    AstKind::Function(function) => function.r#async && !function.generator,
-                    AstKind::VariableDeclarator(one) => matches!(
-                        one.init.as_ref().map(Expression::get_inner_expression),
-                        Some(Expression::ArrowFunctionExpression(arrow)) if arrow.r#async
-                    ),
-                    _ => false,
-                }
-            }
-            _ => false,
-        };
-        if tool::path(self, &call.callee).is_some() || is_async() {
-            let message = format!("{}(…) is not awaited", diagnostic::callee_text(&call.callee));
-            let hint = "write `await` before it: when the script returns, calls that are open are cancelled";
-            self.diagnostics.warn(call.span.start, &message, hint);
         }
     }
 

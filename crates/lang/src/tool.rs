@@ -115,8 +115,17 @@ impl ToolList {
         let elsewhere = self.sorted.iter().find(|tool| ends_with_name(tool));
         match elsewhere {
             Some(tool) => format!("did you mean {}?", shown(tool)),
-            None if members.is_empty() => "there are no tools".to_owned(),
+            None if members.is_empty() => self.summary(),
             None => format!("{} has {}", shown(parent), listed(&members)),
+        }
+    }
+
+    /// The tools that there are, in words.
+    pub(super) fn summary(&self) -> String {
+        match self.members("").as_slice() {
+            [] if self.is_known() => "there are no tools".to_owned(),
+            [] => "await tools.name({ … })".to_owned(),
+            members => format!("{ROOT} has {}", listed(members)),
         }
     }
 
@@ -354,6 +363,17 @@ fn literal<'e>(key: &'e Expression<'_>) -> Option<&'e str> {
 pub(super) fn path<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> Option<String> {
     let module = &compiler.graph.modules[compiler.module];
     module.tools.path(&module.semantic, &compiler.graph.tools, expression)
+}
+
+/// Whether an expression is a tool. `tools[name]` may be one.
+pub(super) fn is_tool<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> bool {
+    if let Some(path) = path(compiler, expression) {
+        return compiler.graph.tools.is_tool(&path);
+    }
+    match expression.get_inner_expression() {
+        Expression::ComputedMemberExpression(member) => path(compiler, &member.object).is_some(),
+        _ => false,
+    }
 }
 
 /// Whether an expression is a part of `tools` that does not exist.

@@ -146,7 +146,7 @@ pub(super) fn thrown_value(machine: &mut Machine, completion: AbruptCompletion) 
             Ok(error)
         }
         AbruptCompletion::Limit(limit) if limit.is_catchable() => {
-            let message = limit.message(&machine.limits);
+            let message = limit.message(&machine.limits, machine.is_script());
             Ok(new_error(machine, ErrorKind::Range, &message))
         }
         uncatchable => Err(uncatchable),
@@ -366,7 +366,7 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
     let (name, message, limit) = match completion {
         AbruptCompletion::Limit(limit) => {
             let name = if limit.is_catchable() { ErrorKind::Range.name() } else { LIMIT_ERROR };
-            (name.to_owned(), limit.message(&machine.limits), true)
+            (name.to_owned(), limit.message(&machine.limits, machine.is_script()), true)
         }
         AbruptCompletion::Unsupported(message) => (UNSUPPORTED_ERROR.to_owned(), message.clone(), false),
         AbruptCompletion::Internal(detail) => {

@@ -220,7 +220,7 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
         _ => Ok((PromiseState::Pending, Value::Undefined)),
     };
     let is_pending = matches!(ended, Ok((PromiseState::Pending, _)));
-    if !is_pending && machine.program.functions.first().is_some_and(|global| global.is_script) {
+    if !is_pending && machine.is_script() {
         machine.cancel_calls(|_| true);
     } else if !is_pending {
         let promises = machine.tasks.open_calls.iter().map(|call| call.promise);

@@ -119,13 +119,18 @@ impl ExceededLimit {
         !matches!(self, Instructions | HeapBytes | SavedBytes | OutputBytes)
     }
 
-    /// The message of the failure.
-    pub fn message(self, limits: &Limits) -> String {
+    /// The message of the failure. The author of a script cannot retry it: its host sets the limits.
+    pub fn message(self, limits: &Limits, is_script: bool) -> String {
+        let hint = |of_script: &'static str, of_program: &'static str| if is_script { of_script } else { of_program };
         match self {
             ExceededLimit::Instructions => {
                 format!(
-                    "instruction limit reached: {} since the last answer, or {TOTAL_TURNS} times as many in total; retry with a higher limit (CLI: retry ID --instructions N)",
-                    limits.instructions
+                    "instruction limit reached: {} since the last answer, or {TOTAL_TURNS} times as many in total; {}",
+                    limits.instructions,
+                    hint(
+                        "compute less between two calls",
+                        "retry with a higher limit (CLI: retry ID --instructions N)"
+                    )
                 )
             }
             ExceededLimit::Frames => {
@@ -136,19 +141,28 @@ impl ExceededLimit {
             }
             ExceededLimit::Stack => format!("stack limit reached: {} values", limits.stack),
             ExceededLimit::HeapBytes => format!(
-                "heap limit reached: {} bytes; retry with a higher limit (CLI: retry ID --heap 128MiB)",
-                limits.heap_bytes
+                "heap limit reached: {} bytes; {}",
+                limits.heap_bytes,
+                hint(
+                    "keep less data at once, or split the work into several scripts",
+                    "retry with a higher limit (CLI: retry ID --heap 128MiB)"
+                )
             ),
             ExceededLimit::SavedBytes => format!(
-                "heap limit reached: more than twice {} bytes, which cannot be kept; start the program again with a higher limit (CLI: --heap 256MiB --answers-from ID)",
-                limits.heap_bytes
+                "heap limit reached: more than twice {} bytes, which cannot be kept; {}",
+                limits.heap_bytes,
+                hint(
+                    "keep less data at once, or split the work into several scripts",
+                    "start the program again with a higher limit (CLI: --heap 256MiB --answers-from ID)"
+                )
             ),
             ExceededLimit::TextUnits => {
                 format!("string length limit reached: {} UTF-16 code units", limits.text_units)
             }
             ExceededLimit::OutputBytes => format!(
-                "output limit reached: {} bytes since the last answer, or {TOTAL_TURNS} times as many in total; retry with a higher limit (CLI: retry ID --output 128MiB)",
-                limits.output_bytes
+                "output limit reached: {} bytes since the last answer, or {TOTAL_TURNS} times as many in total; {}",
+                limits.output_bytes,
+                hint("print less", "retry with a higher limit (CLI: retry ID --output 128MiB)")
             ),
             ExceededLimit::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
             ExceededLimit::CallGroupBytes => {

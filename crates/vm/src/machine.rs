@@ -415,6 +415,12 @@ impl Machine {
         self.deferred_work / UNITS_PER_INSTRUCTION
     }
 
+    /// Whether its program is a script.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.program.functions.first().is_some_and(|global| global.is_script)
+    }
+
     /// Calls made in total.
     #[must_use]
     pub fn calls(&self) -> u64 {

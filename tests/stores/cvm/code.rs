@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use runstate::code::{Code, Limits, RunScript, RunState, Tool, compile_script};
+use runstate::code::{Code, Limits, RunScript, RunState, Tool, compile_script, unanswered_calls};
 use runstate::domain::cvm::{Policy, Start, WaitsFor, codes};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
@@ -104,6 +104,26 @@ fn a_run_is_undone_once_the_latest_call_first() {
     }
     let undone = |amount: u64| json!({ "undone": { "refunded": amount } });
     assert_eq!(*ran.lock().unwrap(), [undone(2), undone(1)]);
+}
+
+#[test]
+fn calls_that_have_no_answer_when_a_script_returns_are_named() {
+    let scene = Scene::new();
+    let code = process(&scene, &Ran::default());
+    let script = "[50, 60].forEach((amount) => tools.pay.refund({ amount }));\nsleep(60_000).then(() => 1);\n\
+        await ask('go on?'); return 1";
+    let run = block_on(code.run(script, RunScript::default())).unwrap();
+    let unanswered = || {
+        let progress = block_on(scene.cvm().progress(&run.id, 0)).unwrap();
+        block_on(unanswered_calls(&scene.cvm(), &run.id, &progress)).unwrap()
+    };
+    assert_eq!(unanswered(), None);
+    let pending = block_on(code.pending()).unwrap();
+    let question = pending.iter().find(|call| call.waits_for == Some(WaitsFor::Person)).unwrap();
+    block_on(scene.cvm().answer(&run.id, runstate::client::Answer::to_call(&question.id).value("yes"))).unwrap();
+    assert_eq!(result(&code, &run.id), RunState::Complete { result: json!(1) });
+    let expected = "2 calls had no answer when the script returned, and were cancelled: pay.refund (line 1)";
+    assert_eq!(unanswered().as_deref(), Some(expected));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use runstate::client::{CallWorker, Cvm, RunChanges};
-use runstate::code::{PROGRAM_PREFIX, compile_script};
+use runstate::code::{PROGRAM_PREFIX, compile_script, unanswered_calls};
 use runstate::domain::cvm::{COGNITIVE, ExecutionStatus, Load, Policy, Start, Status, Work};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
@@ -112,7 +112,8 @@ impl Runs {
         let ExecutionStatus { id, warnings, .. } = self.start(arguments).await?;
         let mut report = self.wait(&id, wait_ms, context).await?;
         if !warnings.is_empty() {
-            report["warnings"] = json!(warnings);
+            let of_run = report["warnings"].as_array().cloned().unwrap_or_default();
+            report["warnings"] = warnings.into_iter().map(Json::from).chain(of_run).collect();
         }
         Ok(report)
     }
@@ -286,7 +287,13 @@ impl Runs {
     }
 
     pub async fn report(&self, id: &str) -> Result<Json, Failed> {
-        report::of_progress(id, self.cvm.progress(id, 0).await?)
+        let progress = self.cvm.progress(id, 0).await?;
+        let unanswered = unanswered_calls(&self.cvm, id, &progress).await?;
+        let mut report = report::of_progress(id, progress)?;
+        if let Some(unanswered) = unanswered {
+            report["warnings"] = json!([unanswered]);
+        }
+        Ok(report)
     }
 }
 

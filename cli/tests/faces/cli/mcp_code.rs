@@ -291,6 +291,26 @@ fn a_run_goes_on_after_its_process_was_killed() {
 }
 
 #[test]
+fn calls_that_have_no_answer_when_a_script_returns_are_named() {
+    let scene = CliFixture::new();
+    let hung = scene.path().join("hung.txt");
+    block_on(async {
+        let code = Code::open(&scene, &[]).await;
+        let script = format!(
+            "tools.fake.hang_once({{ file: {} }});\nreturn (await tools.fake.add({{ a: 1, b: 1 }})).sum",
+            literal(&hung)
+        );
+        let report = code.report("run", json!({ "script": script, "waitMs": 60_000 })).await;
+        assert_eq!((&report["status"], &report["result"]), (&json!("complete"), &json!(2)), "{report}");
+        let [of_compiler, of_run] = &report["warnings"].as_array().unwrap()[..] else { panic!("{report}") };
+        assert!(of_compiler.as_str().unwrap().contains("tools.fake.hang_once(…) is not awaited"), "{report}");
+        let expected = "1 call had no answer when the script returned, and was cancelled: fake.hang_once (line 1)";
+        assert_eq!(of_run, expected);
+        code.close().await;
+    });
+}
+
+#[test]
 fn a_server_that_ends_is_started_again() {
     let scene = CliFixture::new();
     let file = scene.path().join("died.txt");

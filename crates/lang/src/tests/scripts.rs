@@ -58,6 +58,41 @@ fn scripts_are_bodies_or_one_function() {
 }
 
 #[test]
+fn a_fence_around_a_script_is_left_out() {
+    let source = "const a = 1;\nreturn a + consle";
+    for (open, close) in [("```js", "```"), ("~~~", "~~~~"), ("````ts \r", "````"), ("```c++", " ``` \n\n")] {
+        assert_script(&format!("{open}\nreturn 1\n{close}"), None);
+        let found = complaints(&format!("\n  {open}\n{source}\n{close}"), None);
+        assert_eq!(found, ["4:12 consle is not defined (did you mean console?)"], "{open}");
+    }
+    assert_script("```\n```", None);
+    for refused in ["```js\nreturn 1", "```js\nreturn 1\n~~~", "~~\nreturn 1\n~~", "```"] {
+        assert!(compile_script(refused, None).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn hints_for_names_of_node_fit_scripts() {
+    let network = "a script reaches the network only by its tools: tools has find, github, crm, pay";
+    for (source, hint) in [
+        ("return fetch('a')", network),
+        ("return new Headers()", network),
+        ("return new FormData()", network),
+        ("return process.env", "pass the values that the script needs in `input`"),
+        ("module.exports = 1", "write return value"),
+        ("return new File()", "a script has no files: a tool reads and writes them"),
+        ("return new Blob()", "use text or a Uint8Array"),
+    ] {
+        let found = compile_script(source, Some(&TOOLS)).err().unwrap_or_default();
+        assert_eq!(found.first().and_then(|one| one.hint.as_deref()), Some(hint), "{source}: {found:?}");
+    }
+    assert!(
+        complaints("fetch('a')", Some(&[]))[0]
+            .ends_with("(a script reaches the network only by its tools: there are no tools)")
+    );
+}
+
+#[test]
 fn a_script_cannot_import() {
     let source = "import { z } from 'zod';\nimport fs from './fs.ts';\nreturn z.string() + fs";
     let hint = "`tools`, `ask` and `input` are there without an import; write the rest in the script";
@@ -178,4 +213,59 @@ fn a_script_is_warned_of_what_it_does_not_wait_for() {
     assert_eq!(lines, [1, 3], "{warnings:?}");
     let ended = "async function work() { await tools.find({}) }\nwork().catch(console.error)";
     assert!(assert_script(ended, None).warnings.is_empty());
+}
+
+#[test]
+fn warnings_name_the_promises_that_a_script_does_not_use() {
+    let warnings = |source: &str| -> Vec<(u32, String, String)> {
+        let found = assert_script(source, None).warnings.into_iter();
+        found.map(|one| (one.line, one.message, one.hint.unwrap_or_default())).collect()
+    };
+    let (consequence, plain) =
+        ("when the script returns, calls that are open are cancelled", "write `await` before it");
+    let all = "write `await Promise.all(os.map(…))`, or `for (const one of os) await …`";
+    for (statement, subject, hint) in [
+        ("tools.pay.refund(1);", "tools.pay.refund(…) is not awaited", plain),
+        ("os[0] && tools.pay.refund(1);", "tools.pay.refund(…) is not awaited", plain),
+        ("tools.pay.refund(1).then(console.log).catch(console.error);", "tools.pay.refund(…) is not awaited", plain),
+        ("const unused = tools.pay.refund(1);", "tools.pay.refund(…) is not awaited", plain),
+        ("ask('a?').then(console.log);", "ask(…) is not awaited", plain),
+        ("work().finally(() => 1);", "work(…) is not awaited", plain),
+        ("(async () => { await tools.pay.refund(1) })();", "this async function is not awaited", plain),
+        ("Promise.all(os.map((o) => tools.pay.refund(o)));", "Promise.all(…) is not awaited", plain),
+        ("os.forEach((o) => tools.pay.refund(o));", "`forEach` does not wait for tools.pay.refund(…)", all),
+        ("os.forEach((o) => { return tools.pay.refund(o) });", "`forEach` does not wait for tools.pay.refund(…)", all),
+        ("os.forEach((o) => { tools.pay.refund(o) });", "tools.pay.refund(…) is not awaited", plain),
+        (
+            "os.forEach(async (o) => { await tools.pay.refund(o) });",
+            "`forEach` does not wait for its async callback",
+            all,
+        ),
+        ("os.forEach(work);", "`forEach` does not wait for work(…)", all),
+        ("os.forEach(tools.pay.refund);", "`forEach` does not wait for tools.pay.refund(…)", all),
+        ("os.map((o) => tools.pay.refund(o));", "nothing waits for tools.pay.refund(…) in `map`", all),
+        ("os.map(async (o) => work(o));", "nothing waits for its async callback in `map`", all),
+    ] {
+        let source =
+            format!("const os = [1];\nasync function work(o?: any) {{ await tools.find(o) }}\n{statement}\nreturn os");
+        let expected = (3, format!("{subject}: {consequence}"), hint.to_owned());
+        assert_eq!(warnings(&source), [expected], "{statement}");
+    }
+    let last = "const os = [1];\nos.forEach((o) => tools.pay.refund(o))";
+    assert_eq!(warnings(last).len(), 1, "{last}");
+    for source in [
+        "void tools.find(1); return 1",
+        "const p = tools.find(1); return p",
+        "return Promise.all([1].map((o) => tools.find(o)))",
+        "return Promise.all([1].map(async (o) => { await tools.find(o) }))",
+        "const list = [1].map((o) => tools.find(o)); return Promise.all(list)",
+        "for (const o of [1]) await tools.find(o); return 1",
+        "return new Promise((resolve, reject) => { tools.find(1).then(resolve, reject) })",
+        "class Bag { forEach(f: any) { return f(1) } }\nawait new Bag().forEach((o) => tools.find(o)); return 1",
+        "[1].forEach((o) => ask('a?')); return 1",
+        "async function work() { await tools.find(1) }\nawait work(); return work()",
+        "tools.find(1)",
+    ] {
+        assert_eq!(warnings(source), [], "{source}");
+    }
 }

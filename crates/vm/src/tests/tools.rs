@@ -9,11 +9,15 @@ use super::{TURN, expect_calls, expect_failure, record_calls, reply, restore_cop
 use crate::{Instruction, Limits, Machine, MachineFailure, Reply, StopReason, VerifiedProgram};
 
 fn start_script(source: &str) -> Machine {
+    start_limited(source, Limits::default())
+}
+
+fn start_limited(source: &str, limits: Limits) -> Machine {
     let options = CompileOptions { form: SourceForm::Script, tools: None };
     let compiled = runstate_lang::compile_for("s.ts", source, &mut |_| Ok(None), &options).unwrap();
     let bytecode: Vec<Instruction> = serde_json::from_value(serde_json::to_value(&compiled.bytecode).unwrap()).unwrap();
     let program = Arc::new(VerifiedProgram::decode(&bytecode).unwrap());
-    Machine::start(program, &json!({ "n": 1 }), [7; 32], Limits::default()).unwrap()
+    Machine::start(program, &json!({ "n": 1 }), [7; 32], limits).unwrap()
 }
 
 fn run(machine: &mut Machine) -> StopReason {
@@ -154,6 +158,43 @@ fn result_of_a_script_follows_the_rules_of_json() {
         result_of("const o: any = {};\no.o = o;\ntry { return o } catch { console.log('never') }").unwrap_err();
     assert!(failure.message.starts_with("Converting circular structure to JSON"), "{failure:?}");
     assert_eq!((failure.name.as_str(), failure.line), ("TypeError", 3));
+}
+
+#[test]
+fn a_call_at_the_end_of_a_script_gives_its_result() {
+    let main = "async function main() { return 5 }\n";
+    for (source, result) in [
+        (format!("{main}main();"), json!(5)),
+        (format!("{main}await main()"), json!(5)),
+        (format!("{main}main().catch((e) => console.error(e)).finally(() => 1);;"), json!(5)),
+        (format!("main();\n{main}type A = 1"), json!(5)),
+        ("(async () => { return 5 })()".to_owned(), json!(5)),
+        ("await (async function () { return input.n })();".to_owned(), json!(1)),
+        ("const run = () => [new Date(0)]; run()".to_owned(), json!(["1970-01-01T00:00:00.000Z"])),
+        (format!("{main}if (input.none) return 1;\nmain()"), Json::Null),
+        (format!("{main}void main()"), Json::Null),
+        ("[5].at(0)".to_owned(), Json::Null),
+        (format!("const run = () => 1;\n{main}run()"), json!(5)),
+    ] {
+        assert_eq!(result_of(&source), Ok(result), "{source}");
+    }
+}
+
+#[test]
+fn limits_of_a_script_have_hints_for_its_author() {
+    for (source, hint) in [
+        ("while (true) {}", "compute less between two calls"),
+        ("const all = []; while (true) all.push('text' + all.length)", "split the work into several scripts"),
+        ("while (true) console.log('text')", "print less"),
+    ] {
+        let limits = Limits { instructions: 1_000_000, heap_bytes: 1 << 20, output_bytes: 1_000, ..Limits::default() };
+        let limits = if source.contains("push") { Limits { instructions: u64::MAX, ..limits } } else { limits };
+        let failure = match run(&mut start_limited(source, limits)) {
+            StopReason::Failed(failure) => failure,
+            other => panic!("{source}: {other:?}"),
+        };
+        assert!(failure.limit && failure.message.ends_with(hint), "{source}: {failure:?}");
+    }
 }
 
 #[test]
