@@ -19,12 +19,15 @@ use serde_json::json;
 
 use super::worker_loop::{WorkerScene, slow_handler};
 
+/// How long a commit takes, or why it fails.
+type Plan = Box<dyn Fn(&Batch) -> Result<Millis, StoreError> + Send + Sync>;
+
 /// The store of a process whose commits wait or fail before they reach the store.
 struct SlowStore {
     inner: Arc<dyn Store>,
     host: TimedHost,
     /// How long a commit waits, or why it fails.
-    plan: Box<dyn Fn(&Batch) -> Result<Millis, StoreError> + Send + Sync>,
+    plan: Plan,
 }
 
 impl layer::StoreLayer for SlowStore {
