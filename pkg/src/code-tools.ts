@@ -280,8 +280,6 @@ function storable(label: string, value: unknown): Json {
     if (key.includes("\0")) throw new TypeError(`${label} has a key with a NUL`);
     const lone = [key, member].find((text) => typeof text === "string" && toWellFormed(text) !== text);
     if (lone !== undefined) throw new TypeError(`${label} has half of a surrogate pair in ${JSON.stringify(lone)}, which UTF-8 cannot encode. Cut texts between characters`);
-    const isInexact = typeof member === "number" && Number.isInteger(member) && !Number.isSafeInteger(member) && Math.abs(member) < 1e21;
-    if (isInexact) throw new RangeError(`${label} has the integer ${member}, beyond 2^53 - 1. Return it as text`);
     return member;
   });
   const bytes = new TextEncoder().encode(encodeAnswer(json)).length;

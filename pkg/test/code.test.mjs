@@ -312,13 +312,33 @@ test("a tool that needs approvals runs no call that has none", async (t) => {
 });
 
 test("a result that cannot be stored fails its call, and the tool runs once", async (t) => {
-  for (const [value, text] of [["x".repeat(2 ** 20), /1048578 bytes/], [[2 ** 60], /beyond 2\^53/], [{ "a\0": 1 }, /NUL/], ["\ud800", /surrogate/]]) {
+  for (const [value, text] of [["x".repeat(2 ** 20), /1048578 bytes/], [{ "a\0": 1 }, /NUL/], ["\ud800", /surrogate/]]) {
     let ran = 0;
     const { code } = await openCode(t, { big: () => ((ran += 1), value) });
     const r = await code.run("try { return await tools.big() } catch (e) { return e.message }");
     assert.match(r.result, text);
     assert.equal(ran, 1);
   }
+});
+
+test("numbers beyond 2^53 are the doubles that they are: literals, inputs, arguments, results, answers, and those of a saved run", async (t) => {
+  const url = `file:${folder(t)}`;
+  const rs = await openStore(t, url);
+  const far = [2 ** 53, 1e16, -(2 ** 60), 1e18, 1796073181888000000, 1e19, 1e20, 1e21];
+  const { code } = await openCode(t, { echo: (args) => args, far: () => ({ far }) }, {}, rs);
+  const script = `
+    const kept = [2 ** 53, 1e16, -(2 ** 60), 1000000000000000000];
+    const [echoed, given] = [await tools.echo(input), await tools.far()];
+    const answer = await ask("how many?");
+    return { kept, echoed, given, answer, same: answer === 2 ** 60 }`;
+  const { run, pending } = await code.run(script, { input: far });
+  // Another process has nothing but the store.
+  const { code: other } = await openCode(t, { echo: (args) => args, far: () => ({ far }) }, {}, await openStore(t, url));
+  await other.answer(pending[0], 2 ** 60);
+  const { result } = await other.result(run);
+  assert.deepEqual(result, { kept: [2 ** 53, 1e16, -(2 ** 60), 1e18], echoed: far, given: { far }, answer: 2 ** 60, same: true });
+  await rs.load({ name: "far", source: "function main() { return [1e16, 4e17 * 2] }" });
+  assert.deepEqual(await (await rs.start("far")).result(), [1e16, 8e17]);
 });
 
 test("halves of surrogate pairs are refused on the way in, and replaced on the way out", async (t) => {
