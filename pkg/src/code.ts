@@ -36,7 +36,7 @@ export interface CodeOptions {
 export interface CodeLimits {
   /** The time that it has from its start, in milliseconds, approvals included; at least 1,000. Default: any. */
   ms?: number;
-  /** Instructions from one answer to the next. Default: that of the store's settings. */
+  /** Instructions from one answer to the next. Default: 1,000,000,000, which take about a minute. */
   instructions?: number;
   /** Memory, as a number of bytes or as `"64 MiB"`. Default: 64 MiB. */
   heap?: number | string;
@@ -64,6 +64,13 @@ export interface ResultOptions extends WaitOptions {
   waitMs?: number;
 }
 
+/** How a run is started: its id, its input, and the parameters of `cvm.start`. */
+interface StartRun extends Record<string, unknown> {
+  id?: string | undefined;
+  input?: unknown;
+  signal?: AbortSignal | undefined;
+}
+
 /** The beginning of the names of programs that are scripts. The rest is the hash of the script. */
 const PREFIX = "script-";
 
@@ -81,6 +88,9 @@ const REVERT = {
 /** The kind of calls that undo those of a tool. */
 const revertKind = (path: string): string => `${path}.revert`;
 
+/** Instructions of a script from one answer to the next. A model's loop without an end must come to one. */
+const INSTRUCTIONS_PER_TURN = 1e9;
+
 /** Most bytes of lines that a result has. */
 const OUTPUT_BYTES = 256 * 1024;
 
@@ -89,6 +99,9 @@ const LIMITS: OptionValidators<CodeLimits> = {
 };
 
 const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger, checkTypes: flag };
+
+/** The default of `waitMs`. */
+const WAIT_MS = 30_000;
 
 /** A line number after every line. */
 const NO_LINES = Number.MAX_SAFE_INTEGER;
@@ -101,7 +114,7 @@ export class Code implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #runs: Runs;
   readonly #options: CodeOptions;
-  readonly #limits: Required<Pick<CodeLimits, "output">> & CodeLimits;
+  readonly #limits: Required<Pick<CodeLimits, "output" | "instructions">> & CodeLimits;
   /** The tools by their paths; undefined if they could not be listed. */
   #listed: Promise<Map<string, NamedTool>> | undefined;
   readonly #closing = new AbortController();
@@ -112,8 +125,8 @@ export class Code implements AsyncDisposable {
     this.#engine = engine;
     this.#runs = runs;
     this.#options = validateOptions("code", options, CODE);
-    const { heap, output = OUTPUT_BYTES, ...others } = validateOptions("code: `limits`", options.limits ?? {}, LIMITS);
-    this.#limits = { ...others, ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) };
+    const { heap, output = OUTPUT_BYTES, instructions = INSTRUCTIONS_PER_TURN, ...others } = validateOptions("code: `limits`", options.limits ?? {}, LIMITS);
+    this.#limits = { ...others, instructions, ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) };
     // A process that only runs tools calls no method.
     this.#tools().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) engine.warn("code: the tools cannot be listed", error);
@@ -154,7 +167,7 @@ export class Code implements AsyncDisposable {
    * if (r.status === "complete") console.log(r.result);
    */
   async run<I>(script: string, options: RunScriptOptions<I> = {}): Promise<CodeResult> {
-    const { waitMs, signal, input, id } = validateOptions("code.run", options, { ...RESULT, input: anything, id: text });
+    const { waitMs = WAIT_MS, signal, input, id } = validateOptions("code.run", options, { ...RESULT, input: anything, id: text });
     const tools = await this.#tools(signal);
     let compiled: CompiledSource;
     try {
@@ -172,8 +185,8 @@ export class Code implements AsyncDisposable {
     await this.#runs.load({ name, source: script, ...load }, { signal });
     const { ms, calls, open, instructions, heap, output } = this.#limits;
     const policy = { kinds: [...kinds, "cc"], approve: kinds.filter((kind) => tools.get(kind)?.approve), ms, calls, open };
-    const run = await this.#startRun(name, { id, input, signal, policy, instructions, heapBytes: heap, outputBytes: output });
-    return { ...(await this.result(run, { waitMs, signal })), ...(warnings.length > 0 && { warnings }) };
+    const state = await this.#runFor(waitMs, name, { id, input, signal, policy, instructions, heapBytes: heap, outputBytes: output });
+    return { ...state, ...(warnings.length > 0 && { warnings }) };
   }
 
   /** The complaints about the types of a script that uses these tools. A run that exists continues in any case. */
@@ -197,13 +210,37 @@ export class Code implements AsyncDisposable {
     });
   }
 
+  /** Starts a run as {@link Code.run} does, and returns its state after at most `waitMs` from its first commit. A script
+   * that computes goes on in this process. */
+  async #runFor(waitMs: number, program: string, { id, signal, ...options }: StartRun): Promise<CodeResult> {
+    const run = id ?? newId(this.#engine.now());
+    const isNew = id === undefined || (await this.#summary(id, signal)) === null;
+    const watch = this.#engine.follower.watch(run, signal);
+    const began = performance.now();
+    const left = () => Math.max(0, waitMs - (performance.now() - began));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      await watch.open();
+      const started = this.#startRun(program, { ...options, id: run, signal });
+      // A start that fails later is the matter of the process that continues the run.
+      started.catch(() => {});
+      // A run that is there already is refused at once if it is another one.
+      await (isNew ? Promise.race([started, watch.change()]) : started);
+      await Promise.race([started, new Promise<void>((resolve) => (timer = setTimeout(resolve, left())))]);
+    } finally {
+      clearTimeout(timer);
+      watch.close();
+    }
+    return this.result(run, { waitMs: Math.ceil(left()), signal });
+  }
+
   /** Starts a run, unless it was started before under its id. Returns its id. */
-  async #startRun(program: string, options: { id?: string | undefined; input?: unknown } & Record<string, unknown>): Promise<string> {
+  async #startRun(program: string, options: StartRun & { id: string }): Promise<string> {
     const { id, input } = options;
     try {
       return (await this.#runs.start(program, options as object)).id;
     } catch (error) {
-      if (!isRefused(error, "already_exists") || id === undefined) throw error;
+      if (!isRefused(error, "already_exists")) throw error;
       const run = await this.#runs.show(id);
       // A run is that of its script and its input.
       if (run.programName !== program || JSON.stringify(run.input ?? null) !== JSON.stringify(input ?? null)) throw error;
@@ -213,7 +250,7 @@ export class Code implements AsyncDisposable {
 
   /** Waits for a run as {@link Code.run} does, and returns its state. */
   async result(run: string, options: ResultOptions = {}): Promise<CodeResult> {
-    const { waitMs = 30_000, signal } = validateOptions("code.result", options, RESULT);
+    const { waitMs = WAIT_MS, signal } = validateOptions("code.result", options, RESULT);
     await this.#tools(signal);
     const watch = this.#engine.follower.watch(requireText(run, "the id of a run"), signal);
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -222,7 +259,8 @@ export class Code implements AsyncDisposable {
       timer = setTimeout(() => watch.close(), waitMs);
       for (let isOver = waitMs === 0; ; ) {
         const { progress, pending } = await this.#readProgress(run, signal);
-        if (isOver || pending === null || waitsForPeople(pending)) return { ...stateOf(run, progress, pending), output: await this.#readOutput(run, signal) };
+        const isAtRest = pending === null || (progress.status !== "running" && waitsForPeople(pending));
+        if (isOver || isAtRest) return { ...stateOf(run, progress, pending), output: await this.#readOutput(run, signal) };
         isOver = (await watch.wait()) === "closed";
       }
     } finally {
@@ -429,6 +467,14 @@ export class Code implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A new id of a run: a UUID of version 7 (RFC 9562), as those of the engine. Ids sort by their time. */
+function newId(now: number): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(10));
+  const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const time = Math.floor(now).toString(16).padStart(12, "0");
+  return [time.slice(0, 8), time.slice(8), `7${random.slice(0, 3)}`, `8${random.slice(4, 7)}`, random.slice(8)].join("-");
 }
 
 const UNITS: { readonly [unit: string]: number } = { "": 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };

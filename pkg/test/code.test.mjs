@@ -49,6 +49,19 @@ test("a script may be a function, and reads its input", async (t) => {
   }
 });
 
+test("a script that computes is not waited for longer than `waitMs`", async (t) => {
+  const { code } = await openCode(t, {});
+  for (const waitMs of [0, 20]) {
+    const r = await code.run("for (;;) {}", { waitMs, id: `loop-${waitMs}` });
+    assert.deepEqual(r, { status: "waiting", run: `loop-${waitMs}`, pending: [], running: true, output: [], calls: 0 });
+    assert.deepEqual(await code.result(r.run, { waitMs: 0 }), r);
+    await assertRefused(code.run("return 1", { waitMs, id: r.run }), "already_exists");
+    await code.cancel(r.run);
+  }
+  const r = await code.run("return ask('?')");
+  assert.deepEqual([r.status, r.running], ["waiting", undefined]);
+});
+
 test("complaints of the compiler come together, with what would work", async (t) => {
   const { code } = await openCode(t, { crm: { find: () => 1 } });
   const r = await code.run("await tools.crm.fnd({});\nawait tools.crn.find({});\nreturn nope");
