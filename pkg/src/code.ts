@@ -4,7 +4,7 @@
 import { untilAborted } from "./abort.js";
 import { INSTRUCTIONS, type ModelContext, type ModelTool, modelTool } from "./code-models.js";
 import { ENDED, type CodeResult, type PendingCall, type PendingCallId, type TypeDiagnostic, pendingCall, refusal, stateOf, waitsForPeople } from "./code-states.js";
-import { type NamedTool, type Tools, listTools } from "./code-tools.js";
+import { type NamedTool, type Tools, checkNames, listTools } from "./code-tools.js";
 import { declareTools, searchTools } from "./code-types.js";
 import type { Engine } from "./engine.js";
 import { RunstateError, isRefused, usageError } from "./errors.js";
@@ -94,9 +94,14 @@ const INSTRUCTIONS_PER_TURN = 1e9;
 /** Most bytes of lines that a result has. */
 const OUTPUT_BYTES = 256 * 1024;
 
+/** The ranges are those of the engine. */
 const LIMITS: OptionValidators<CodeLimits> = {
-  ms: anything, instructions: anything, heap: anyOf(positiveInteger, text), output: anyOf(positiveInteger, text), calls: anything, open: anything,
+  ms: integerBetween(1_000, 366 * 100 * 86_400_000), instructions: integerBetween(1, 1e12), heap: anyOf(positiveInteger, text),
+  output: anyOf(positiveInteger, text), calls: integerBetween(1, 1e9), open: integerBetween(1, 1_000),
 };
+
+/** Numbers of bytes. */
+const BYTES: OptionValidators<{ heap?: number; output: number }> = { heap: integerBetween(2 ** 20, 2 ** 32), output: integerBetween(1, 1e12) };
 
 const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger, checkTypes: flag };
 
@@ -125,8 +130,10 @@ export class Code implements AsyncDisposable {
     this.#engine = engine;
     this.#runs = runs;
     this.#options = validateOptions("code", options, CODE);
+    checkNames(options.tools);
     const { heap, output = OUTPUT_BYTES, instructions = INSTRUCTIONS_PER_TURN, ...others } = validateOptions("code: `limits`", options.limits ?? {}, LIMITS);
-    this.#limits = { ...others, instructions, ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) };
+    const bytes = validateOptions("code: `limits`", { ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) }, BYTES);
+    this.#limits = { ...others, instructions, ...bytes };
     // A process that only runs tools calls no method.
     this.#tools().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) engine.warn("code: the tools cannot be listed", error);
@@ -350,17 +357,20 @@ export class Code implements AsyncDisposable {
    * Errors: `already_approved`, `already_answered`, `deadline_passed`, `illegal_transition` (the run has ended),
    * `not_found`.
    */
-  async approve({ run, id }: PendingCallId, options: ApproveOptions): Promise<void> {
+  async approve(call: PendingCallId, options: ApproveOptions): Promise<void> {
+    const { run, id } = requireCall("code.approve", call);
     await this.#runs.approve(run, { ...options, call: id });
   }
 
   /** Rejects a call: the script gets a `RejectedError` with the reason. Errors: as those of {@link Code.approve}. */
-  async reject({ run, id }: PendingCallId, options: RejectOptions): Promise<void> {
+  async reject(call: PendingCallId, options: RejectOptions): Promise<void> {
+    const { run, id } = requireCall("code.reject", call);
     await this.#runs.reject(run, { ...options, call: id });
   }
 
   /** Answers a question. Errors: `invalid_answer`, `already_answered`, `awaiting_approval`, `not_found`. */
-  async answer<A>({ run, id }: PendingCallId, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<void> {
+  async answer<A>(call: PendingCallId, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<void> {
+    const { run, id } = requireCall("code.answer", call);
     await this.#runs.answer(run, { ...options, call: id, answer: value as Json });
   }
 
@@ -467,6 +477,13 @@ export class Code implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The ids of a call. Callers in JavaScript may pass anything. */
+function requireCall(method: string, call: PendingCallId): PendingCallId {
+  const isCall = objectByKind.accepts(call) && typeof call.run === "string" && typeof call.id === "string";
+  if (!isCall) throw usageError(`${method} takes a call as its first argument, of \`pending\`: an object { run, id }`);
+  return call;
 }
 
 /** A new id of a run: a UUID of version 7 (RFC 9562), as those of the engine. Ids sort by their time. */

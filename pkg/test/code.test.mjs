@@ -248,6 +248,9 @@ test("limits end a run, and further open calls queue", async (t) => {
     assert.match(r.error.message, text);
   }
   assert.throws(() => rs.code({ tools: {}, limits: { heap: "much" } }), /is not a size/);
+  for (const limits of [{ ms: 5 }, { calls: 0 }, { open: 1001 }, { instructions: 0.5 }, { heap: "1 KiB" }, { output: 0 }]) {
+    assert.throws(() => rs.code({ tools: {}, limits }), { code: "usage", message: new RegExp(`\`${Object.keys(limits)[0]}\` must be a whole number`) });
+  }
 });
 
 test("the lines of a result have at most 256 KiB", async (t) => {
@@ -477,15 +480,23 @@ test("a model gets one tool, in the form of the AI SDK and as a plain descriptio
   assert.deepEqual(runs, ["t-1", "t-1"]);
 });
 
+test("a text in place of a call is refused with what to pass", async (t) => {
+  const { code, rs } = await openCode(t, {});
+  for (const refused of [code.approve("id", { by: "ann" }), code.reject("id", { by: "ann" }), code.answer(undefined, 1)]) {
+    assert.match((await assertRefused(refused, "usage")).message, /^code\.\w+ takes a call as its first argument/);
+  }
+  const { run } = await code.run("return ask('?')");
+  await assertRefused((await rs.run(run)).approve({ id: "x" }, { by: "ann" }), "usage");
+});
+
 test("names that no tool can have are refused", async (t) => {
   const rs = await openStore(t);
   for (const [tools, text] of [
     [{ cc: () => 1 }, /`cc` is a name of the language/], [{ "a-b": () => 1 }, /"a-b" cannot be/], [{ a: { fs: 1 } }, /`tools.a.fs` must be/],
     [{ ["x".repeat(101)]: () => 1 }, /longer than 100/],
   ]) {
-    const code = rs.code({ tools });
-    assert.match((await assertRefused(code.run("return 1"), "usage")).message, text);
-    await code.close();
+    const error = await assertRefused((async () => rs.code({ tools }))(), "usage");
+    assert.match(error.message, text);
   }
   assert.throws(() => tool({ run: 1 }), /`run` must be a function/);
   assert.throws(() => rs.code({ tols: {} }), /did you mean `tools`/);
