@@ -13,7 +13,7 @@ import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./options.js";
 import type { ApproveOptions, RejectOptions } from "./run.js";
 import type { Runs } from "./runs.js";
-import { type OptionValidators, anyOf, anything, callback, flag, integerBetween, objectByKind, positiveInteger, required, text, validateOptions } from "./validation.js";
+import { type OptionValidators, anyOf, anything, callback, checkOptions, flag, integerBetween, objectByKind, positiveInteger, required, text, validateOptions } from "./validation.js";
 import type { CallView, CompiledSource, Diagnostic, ExecutionProgress, ExecutionSummary } from "./wire.js";
 import type { Handler, Task, WorkerHandle } from "./worker.js";
 
@@ -358,19 +358,19 @@ export class Code implements AsyncDisposable {
    * `not_found`.
    */
   async approve(call: PendingCallId, options: ApproveOptions): Promise<void> {
-    const { run, id } = requireCall("code.approve", call);
+    const { run, id } = requireCall("code.approve", call, options);
     await this.#runs.approve(run, { ...options, call: id });
   }
 
   /** Rejects a call: the script gets a `RejectedError` with the reason. Errors: as those of {@link Code.approve}. */
   async reject(call: PendingCallId, options: RejectOptions): Promise<void> {
-    const { run, id } = requireCall("code.reject", call);
+    const { run, id } = requireCall("code.reject", call, options);
     await this.#runs.reject(run, { ...options, call: id });
   }
 
   /** Answers a question. Errors: `invalid_answer`, `already_answered`, `awaiting_approval`, `not_found`. */
   async answer<A>(call: PendingCallId, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<void> {
-    const { run, id } = requireCall("code.answer", call);
+    const { run, id } = requireCall("code.answer", call, options);
     await this.#runs.answer(run, { ...options, call: id, answer: value as Json });
   }
 
@@ -479,10 +479,11 @@ export class Code implements AsyncDisposable {
   }
 }
 
-/** The ids of a call. Callers in JavaScript may pass anything. */
-function requireCall(method: string, call: PendingCallId): PendingCallId {
+/** The ids of a call, with options that are an object. Callers in JavaScript may pass anything. */
+function requireCall(method: string, call: PendingCallId, options: object): PendingCallId {
   const isCall = objectByKind.accepts(call) && typeof call.run === "string" && typeof call.id === "string";
   if (!isCall) throw usageError(`${method} takes a call as its first argument, of \`pending\`: an object { run, id }`);
+  checkOptions(method, options);
   return call;
 }
 

@@ -10,7 +10,7 @@ import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions, requireText } from "./options.js";
 import { Question, isClaimed } from "./question.js";
 import { interruptible } from "./stream.js";
-import { text, validateOptions } from "./validation.js";
+import { checkOptions, text, validateOptions } from "./validation.js";
 import type { DeletionProgress, Execution, ExecutionProgress, ExecutionStatus, FrameView, LogRowPage, CallView, Status, ProgramVersion } from "./wire.js";
 
 /** Options of {@link Run.answer}. */
@@ -79,7 +79,7 @@ export class Run<R = Json> {
 
   /** Answers a call and runs the execution until it waits or ends. */
   async answer<A>(value: A & JsonInputOf<A>, options: AnswerOptions = {}): Promise<this> {
-    return this.#updateStatus(await this.#engine.invoke("cvm.answer", options, { id: this.id, answer: value }));
+    return this.#updateStatus(await this.#engine.invoke("cvm.answer", checkOptions("run.answer", options), { id: this.id, answer: value }));
   }
 
   /**
