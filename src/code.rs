@@ -63,6 +63,9 @@ const DECIDED: [ErrorCode; 5] = [
 /// Calls of a run that are searched for those without an answer.
 const SEARCHED_CALLS: u32 = 100;
 
+/// Instructions of a script from one answer to the next. A model's loop without an end must come to one.
+const INSTRUCTIONS: u64 = 1_000_000_000;
+
 /// Calls of one tool that a worker runs at once.
 const CONCURRENCY: usize = 16;
 
@@ -155,7 +158,7 @@ pub enum RunState {
         /// The result.
         result: Json,
     },
-    /// It waits for these calls; or it was paused, if there are none.
+    /// It waits for these calls. If there are none, it computes, or was paused.
     Waiting {
         /// The open calls.
         pending: Vec<CallView>,
@@ -176,7 +179,7 @@ pub struct Limits {
     pub calls: Option<u64>,
     /// Calls that are open at once; further ones wait in a queue.
     pub open: Option<u32>,
-    /// Instructions from one answer to the next.
+    /// Instructions from one answer to the next; by default 1,000,000,000.
     pub instructions: Option<u64>,
     /// Memory, in bytes.
     pub heap_bytes: Option<u64>,
@@ -248,6 +251,7 @@ impl Code {
         let Limits { time: ms, calls, open, instructions, heap_bytes, output_bytes } = self.limits.clone();
         let policy = Some(Policy { kinds: Some(kinds), approve: Some(approve), calls, open, ms });
         let (RunScript { input, id }, program) = (options, load.name);
+        let instructions = instructions.or(Some(INSTRUCTIONS));
         let limited = Start { instructions, heap_bytes, output_bytes, ..Start::default() };
         self.start(Start { id, program, input, policy, ..limited }).await
     }

@@ -11,8 +11,8 @@ export type CodeResult = {
 } & (
   /** It has ended. `output` are the lines that it printed, `calls` the number of its calls. */
   | { status: "complete"; run: string; result: Json; output: string[]; calls: number }
-  /** It waits for these calls; or it was paused, if there are none. */
-  | { status: "waiting"; run: string; pending: PendingCall[]; output: string[]; calls: number }
+  /** It waits for these calls. With `running` it computes, and continues by itself. Without both it was paused. */
+  | { status: "waiting"; run: string; pending: PendingCall[]; running?: true; output: string[]; calls: number }
   /** It has failed, or was cancelled. A script that does not compile has no run. */
   | { status: "failed"; run: string | null; error: CodeError; output: string[]; calls: number }
 );
@@ -100,7 +100,7 @@ export function pendingCall(call: CallView): PendingCall {
 /** The state of a run without its output. */
 export function stateOf(run: string, { status, result, error, callsMade: calls }: ExecutionProgress, pending: CallView[] | null): CodeResult {
   const base = { run, calls, output: [] };
-  if (pending !== null) return { status: "waiting", ...base, pending: pending.map(pendingCall) };
+  if (pending !== null) return { status: "waiting", ...base, pending: pending.map(pendingCall), ...(status === "running" && { running: true }) };
   return status === "complete" ? { status, ...base, result } : { status: "failed", ...base, error: errorOf(error) };
 }
 

@@ -135,35 +135,55 @@ const PATH_BYTES = 100;
 /** Most tools that one server may list. */
 const MAX_LISTED = 10_000;
 
+/** A member of the tools, under its path. */
+interface Member {
+  path: string;
+  member: Tool | ToolServer | Handler;
+}
+
+type Handler = (args: never, task: Task) => unknown;
+
+/** Throws if a tool has no name that scripts can use. */
+export function checkNames(tools: Tools): void {
+  for (const { path, member } of members("", tools)) if (typeof member === "function" || member[MARK] === "tool") checkPath(path);
+}
+
 /** Returns the tools with their paths. Asks servers for theirs. */
 export async function listTools(engine: Engine, tools: Tools): Promise<Map<string, NamedTool>> {
   const found = new Map<string, NamedTool>();
-  await addTools(engine, "", tools, found);
+  for (const { path, member } of members("", tools)) {
+    if (typeof member === "function") add(found, defineTool(engine, path, { run: member as never }));
+    else if (member[MARK] === "tool") add(found, defineTool(engine, path, member.definition));
+    else for (const one of await serverTools(engine, path, member)) add(found, one);
+  }
   return found;
 }
 
-async function addTools(engine: Engine, prefix: string, tools: Tools, found: Map<string, NamedTool>): Promise<void> {
+/** The functions, tools and servers, without those of servers. */
+function* members(prefix: string, tools: Tools): Generator<Member> {
   if (prefix.length > PATH_BYTES) throw usageError("rs.code: `tools` contains itself, or is nested too deeply");
   if (!objectByKind.accepts(tools)) throw usageError(`rs.code: \`tools${prefix && `.${prefix}`}\` must be a function, what \`tool\` or \`mcp\` returns, or an object of them`);
   for (const [name, member] of Object.entries(tools)) {
     if (!NAME.test(name)) throw usageError(`rs.code: ${JSON.stringify(name)} cannot be the name of a tool; use a JavaScript name`);
     const path = prefix === "" ? name : `${prefix}.${name}`;
-    if (typeof member === "function") add(found, defineTool(engine, path, { run: member.bind(tools) as never }));
-    else if (!objectByKind.accepts(member) || !(MARK in member)) await addTools(engine, path, member as Tools, found);
-    else if (member[MARK] === "tool") add(found, defineTool(engine, path, (member as Tool).definition));
-    else for (const one of await serverTools(engine, path, member as ToolServer)) add(found, one);
+    if (typeof member === "function") yield { path, member: member.bind(tools) };
+    else if (!objectByKind.accepts(member) || !(MARK in member)) yield* members(path, member as Tools);
+    else yield { path, member: member as Tool | ToolServer };
   }
 }
 
-function add(found: Map<string, NamedTool>, tool: NamedTool): void {
-  const { path } = tool;
+function checkPath(path: string): void {
   const problem =
     /^(?:cc|timer)$|^(?:fs|tools)\./.test(path) ? "is a name of the language"
     : new TextEncoder().encode(path).length > PATH_BYTES ? `is longer than ${PATH_BYTES} bytes`
-    : found.has(path) ? "occurs twice"
     : undefined;
   if (problem !== undefined) throw usageError(`rs.code: the tool \`${path}\` ${problem}; rename it`);
-  found.set(path, tool);
+}
+
+function add(found: Map<string, NamedTool>, tool: NamedTool): void {
+  checkPath(tool.path);
+  if (found.has(tool.path)) throw usageError(`rs.code: the tool \`${tool.path}\` occurs twice; rename it`);
+  found.set(tool.path, tool);
 }
 
 function defineTool(engine: Engine, path: string, definition: Tool["definition"]): NamedTool {
@@ -280,8 +300,6 @@ function storable(label: string, value: unknown): Json {
     if (key.includes("\0")) throw new TypeError(`${label} has a key with a NUL`);
     const lone = [key, member].find((text) => typeof text === "string" && toWellFormed(text) !== text);
     if (lone !== undefined) throw new TypeError(`${label} has half of a surrogate pair in ${JSON.stringify(lone)}, which UTF-8 cannot encode. Cut texts between characters`);
-    const isInexact = typeof member === "number" && Number.isInteger(member) && !Number.isSafeInteger(member) && Math.abs(member) < 1e21;
-    if (isInexact) throw new RangeError(`${label} has the integer ${member}, beyond 2^53 - 1. Return it as text`);
     return member;
   });
   const bytes = new TextEncoder().encode(encodeAnswer(json)).length;

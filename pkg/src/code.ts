@@ -4,7 +4,7 @@
 import { untilAborted } from "./abort.js";
 import { INSTRUCTIONS, type ModelContext, type ModelTool, modelTool } from "./code-models.js";
 import { ENDED, type CodeResult, type PendingCall, type PendingCallId, type TypeDiagnostic, pendingCall, refusal, stateOf, unansweredCalls, waitsForPeople } from "./code-states.js";
-import { type NamedTool, type Tools, listTools } from "./code-tools.js";
+import { type NamedTool, type Tools, checkNames, listTools } from "./code-tools.js";
 import { declareTools, searchTools } from "./code-types.js";
 import type { Engine } from "./engine.js";
 import { RunstateError, isRefused, usageError } from "./errors.js";
@@ -13,7 +13,7 @@ import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./options.js";
 import type { ApproveOptions, RejectOptions } from "./run.js";
 import type { Runs } from "./runs.js";
-import { type OptionValidators, anyOf, anything, callback, flag, integerBetween, objectByKind, positiveInteger, required, text, validateOptions } from "./validation.js";
+import { type OptionValidators, anyOf, anything, callback, checkOptions, flag, integerBetween, objectByKind, positiveInteger, required, text, validateOptions } from "./validation.js";
 import type { CallView, CompiledSource, Diagnostic, ExecutionProgress, ExecutionSummary } from "./wire.js";
 import type { Handler, Task, WorkerHandle } from "./worker.js";
 
@@ -36,7 +36,7 @@ export interface CodeOptions {
 export interface CodeLimits {
   /** The time that it has from its start, in milliseconds, approvals included; at least 1,000. Default: any. */
   ms?: number;
-  /** Instructions from one answer to the next. Default: that of the store's settings. */
+  /** Instructions from one answer to the next. Default: 1,000,000,000, which take about a minute. */
   instructions?: number;
   /** Memory, as a number of bytes or as `"64 MiB"`. Default: 64 MiB. */
   heap?: number | string;
@@ -64,6 +64,13 @@ export interface ResultOptions extends WaitOptions {
   waitMs?: number;
 }
 
+/** How a run is started: its id, its input, and the parameters of `cvm.start`. */
+interface StartRun extends Record<string, unknown> {
+  id?: string | undefined;
+  input?: unknown;
+  signal?: AbortSignal | undefined;
+}
+
 /** The beginning of the names of programs that are scripts. The rest is the hash of the script. */
 const PREFIX = "script-";
 
@@ -81,14 +88,25 @@ const REVERT = {
 /** The kind of calls that undo those of a tool. */
 const revertKind = (path: string): string => `${path}.revert`;
 
+/** Instructions of a script from one answer to the next. A model's loop without an end must come to one. */
+const INSTRUCTIONS_PER_TURN = 1e9;
+
 /** Most bytes of lines that a result has. */
 const OUTPUT_BYTES = 256 * 1024;
 
+/** The ranges are those of the engine. */
 const LIMITS: OptionValidators<CodeLimits> = {
-  ms: anything, instructions: anything, heap: anyOf(positiveInteger, text), output: anyOf(positiveInteger, text), calls: anything, open: anything,
+  ms: integerBetween(1_000, 366 * 100 * 86_400_000), instructions: integerBetween(1, 1e12), heap: anyOf(positiveInteger, text),
+  output: anyOf(positiveInteger, text), calls: integerBetween(1, 1e9), open: integerBetween(1, 1_000),
 };
 
+/** Numbers of bytes. */
+const BYTES: OptionValidators<{ heap?: number; output: number }> = { heap: integerBetween(2 ** 20, 2 ** 32), output: integerBetween(1, 1e12) };
+
 const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger, checkTypes: flag };
+
+/** The default of `waitMs`. */
+const WAIT_MS = 30_000;
 
 /** A line number after every line. */
 const NO_LINES = Number.MAX_SAFE_INTEGER;
@@ -101,7 +119,7 @@ export class Code implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #runs: Runs;
   readonly #options: CodeOptions;
-  readonly #limits: Required<Pick<CodeLimits, "output">> & CodeLimits;
+  readonly #limits: Required<Pick<CodeLimits, "output" | "instructions">> & CodeLimits;
   /** The tools by their paths; undefined if they could not be listed. */
   #listed: Promise<Map<string, NamedTool>> | undefined;
   readonly #closing = new AbortController();
@@ -112,8 +130,10 @@ export class Code implements AsyncDisposable {
     this.#engine = engine;
     this.#runs = runs;
     this.#options = validateOptions("code", options, CODE);
-    const { heap, output = OUTPUT_BYTES, ...others } = validateOptions("code: `limits`", options.limits ?? {}, LIMITS);
-    this.#limits = { ...others, ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) };
+    checkNames(options.tools);
+    const { heap, output = OUTPUT_BYTES, instructions = INSTRUCTIONS_PER_TURN, ...others } = validateOptions("code: `limits`", options.limits ?? {}, LIMITS);
+    const bytes = validateOptions("code: `limits`", { ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) }, BYTES);
+    this.#limits = { ...others, instructions, ...bytes };
     // A process that only runs tools calls no method.
     this.#tools().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) engine.warn("code: the tools cannot be listed", error);
@@ -154,7 +174,7 @@ export class Code implements AsyncDisposable {
    * if (r.status === "complete") console.log(r.result);
    */
   async run<I>(script: string, options: RunScriptOptions<I> = {}): Promise<CodeResult> {
-    const { waitMs, signal, input, id } = validateOptions("code.run", options, { ...RESULT, input: anything, id: text });
+    const { waitMs = WAIT_MS, signal, input, id } = validateOptions("code.run", options, { ...RESULT, input: anything, id: text });
     const tools = await this.#tools(signal);
     let compiled: CompiledSource;
     try {
@@ -171,8 +191,7 @@ export class Code implements AsyncDisposable {
     await this.#runs.load({ name, source: script, ...load }, { signal });
     const { ms, calls, open, instructions, heap, output } = this.#limits;
     const policy = { kinds: [...kinds, "cc"], approve: kinds.filter((kind) => tools.get(kind)?.approve), ms, calls, open };
-    const run = await this.#startRun(name, { id, input, signal, policy, instructions, heapBytes: heap, outputBytes: output });
-    const state = await this.result(run, { waitMs, signal });
+    const state = await this.#runFor(waitMs, name, { id, input, signal, policy, instructions, heapBytes: heap, outputBytes: output });
     const warnings = [...(load.warnings ?? []), ...(state.warnings ?? [])];
     return { ...state, ...(warnings.length > 0 && { warnings }) };
   }
@@ -198,13 +217,37 @@ export class Code implements AsyncDisposable {
     });
   }
 
+  /** Starts a run as {@link Code.run} does, and returns its state after at most `waitMs` from its first commit. A script
+   * that computes goes on in this process. */
+  async #runFor(waitMs: number, program: string, { id, signal, ...options }: StartRun): Promise<CodeResult> {
+    const run = id ?? newId(this.#engine.now());
+    const isNew = id === undefined || (await this.#summary(id, signal)) === null;
+    const watch = this.#engine.follower.watch(run, signal);
+    const began = performance.now();
+    const left = () => Math.max(0, waitMs - (performance.now() - began));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      await watch.open();
+      const started = this.#startRun(program, { ...options, id: run, signal });
+      // A start that fails later is the matter of the process that continues the run.
+      started.catch(() => {});
+      // A run that is there already is refused at once if it is another one.
+      await (isNew ? Promise.race([started, watch.change()]) : started);
+      await Promise.race([started, new Promise<void>((resolve) => (timer = setTimeout(resolve, left())))]);
+    } finally {
+      clearTimeout(timer);
+      watch.close();
+    }
+    return this.result(run, { waitMs: Math.ceil(left()), signal });
+  }
+
   /** Starts a run, unless it was started before under its id. Returns its id. */
-  async #startRun(program: string, options: { id?: string | undefined; input?: unknown } & Record<string, unknown>): Promise<string> {
+  async #startRun(program: string, options: StartRun & { id: string }): Promise<string> {
     const { id, input } = options;
     try {
       return (await this.#runs.start(program, options as object)).id;
     } catch (error) {
-      if (!isRefused(error, "already_exists") || id === undefined) throw error;
+      if (!isRefused(error, "already_exists")) throw error;
       const run = await this.#runs.show(id);
       // A run is that of its script and its input.
       if (run.programName !== program || JSON.stringify(run.input ?? null) !== JSON.stringify(input ?? null)) throw error;
@@ -214,7 +257,7 @@ export class Code implements AsyncDisposable {
 
   /** Waits for a run as {@link Code.run} does, and returns its state. */
   async result(run: string, options: ResultOptions = {}): Promise<CodeResult> {
-    const { waitMs = 30_000, signal } = validateOptions("code.result", options, RESULT);
+    const { waitMs = WAIT_MS, signal } = validateOptions("code.result", options, RESULT);
     await this.#tools(signal);
     const watch = this.#engine.follower.watch(requireText(run, "the id of a run"), signal);
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -223,7 +266,8 @@ export class Code implements AsyncDisposable {
       timer = setTimeout(() => watch.close(), waitMs);
       for (let isOver = waitMs === 0; ; ) {
         const { progress, pending } = await this.#readProgress(run, signal);
-        if (isOver || pending === null || waitsForPeople(pending)) {
+        const isAtRest = pending === null || (progress.status !== "running" && waitsForPeople(pending));
+        if (isOver || isAtRest) {
           const warnings = await this.#unansweredCalls(run, progress, signal);
           return { ...stateOf(run, progress, pending), output: await this.#readOutput(run, signal), ...(warnings.length > 0 && { warnings }) };
         }
@@ -322,17 +366,20 @@ export class Code implements AsyncDisposable {
    * Errors: `already_approved`, `already_answered`, `deadline_passed`, `illegal_transition` (the run has ended),
    * `not_found`.
    */
-  async approve({ run, id }: PendingCallId, options: ApproveOptions): Promise<void> {
+  async approve(call: PendingCallId, options: ApproveOptions): Promise<void> {
+    const { run, id } = requireCall("code.approve", call, options);
     await this.#runs.approve(run, { ...options, call: id });
   }
 
   /** Rejects a call: the script gets a `RejectedError` with the reason. Errors: as those of {@link Code.approve}. */
-  async reject({ run, id }: PendingCallId, options: RejectOptions): Promise<void> {
+  async reject(call: PendingCallId, options: RejectOptions): Promise<void> {
+    const { run, id } = requireCall("code.reject", call, options);
     await this.#runs.reject(run, { ...options, call: id });
   }
 
   /** Answers a question. Errors: `invalid_answer`, `already_answered`, `awaiting_approval`, `not_found`. */
-  async answer<A>({ run, id }: PendingCallId, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<void> {
+  async answer<A>(call: PendingCallId, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<void> {
+    const { run, id } = requireCall("code.answer", call, options);
     await this.#runs.answer(run, { ...options, call: id, answer: value as Json });
   }
 
@@ -439,6 +486,22 @@ export class Code implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The ids of a call, with options that are an object. Callers in JavaScript may pass anything. */
+function requireCall(method: string, call: PendingCallId, options: object): PendingCallId {
+  const isCall = objectByKind.accepts(call) && typeof call.run === "string" && typeof call.id === "string";
+  if (!isCall) throw usageError(`${method} takes a call as its first argument, of \`pending\`: an object { run, id }`);
+  checkOptions(method, options);
+  return call;
+}
+
+/** A new id of a run: a UUID of version 7 (RFC 9562), as those of the engine. Ids sort by their time. */
+function newId(now: number): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(10));
+  const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const time = Math.floor(now).toString(16).padStart(12, "0");
+  return [time.slice(0, 8), time.slice(8), `7${random.slice(0, 3)}`, `8${random.slice(4, 7)}`, random.slice(8)].join("-");
 }
 
 const UNITS: { readonly [unit: string]: number } = { "": 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };

@@ -5,7 +5,7 @@ export type { Json } from "./generated.js";
 
 /**
  * A value that is accepted as JSON. Lists and objects may be read-only. Members that are `undefined` are omitted, as
- * `JSON.stringify` does. Values are at most 64 levels deep; integers are within ±(2^53 - 1).
+ * `JSON.stringify` does. Values are at most 64 levels deep. Numbers are doubles, also those beyond 2^53.
  */
 export type JsonInput = null | boolean | number | string | readonly JsonInput[] | { readonly [key: string]: JsonInput | undefined };
 

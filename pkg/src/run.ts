@@ -7,10 +7,10 @@ import { iterate } from "./feed.js";
 import type { Watch } from "./follower.js";
 import type { CvmCancelOptions, CvmRetryOptions, CvmShowOptions, CvmVariablesOptions, OptionsOf } from "./generated.js";
 import type { Json, JsonInputOf } from "./json.js";
-import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions } from "./options.js";
+import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions, requireText } from "./options.js";
 import { Question, isClaimed } from "./question.js";
 import { interruptible } from "./stream.js";
-import { text, validateOptions } from "./validation.js";
+import { checkOptions, text, validateOptions } from "./validation.js";
 import type { DeletionProgress, Execution, ExecutionProgress, ExecutionStatus, FrameView, LogRowPage, CallView, Status, ProgramVersion } from "./wire.js";
 
 /** Options of {@link Run.answer}. */
@@ -83,7 +83,7 @@ export class Run<R = Json> {
    * next question. So a handler of requests that may come twice passes `call`. Tools are never answered without a name.
    */
   async answer<A>(value: A & JsonInputOf<A>, options: AnswerOptions = {}): Promise<this> {
-    return this.#updateStatus(await this.#engine.invoke("cvm.answer", options, { id: this.id, answer: value }));
+    return this.#updateStatus(await this.#engine.invoke("cvm.answer", checkOptions("run.answer", options), { id: this.id, answer: value }));
   }
 
   /**
@@ -93,13 +93,13 @@ export class Run<R = Json> {
    * `not_found`.
    */
   async approve(call: string, options: ApproveOptions): Promise<this> {
-    return this.#updateStatus(await this.#engine.invoke("cvm.approve", options, { execution: this.id, call }));
+    return this.#updateStatus(await this.#engine.invoke("cvm.approve", options, { execution: this.id, call: requireText(call, "the id of a call") }));
   }
 
   /** Rejects a call that awaits an approval: the program gets a `RejectedError` with the reason. Errors: as those of
    * {@link Run.approve}. */
   async reject(call: string, options: RejectOptions): Promise<this> {
-    return this.#updateStatus(await this.#engine.invoke("cvm.reject", options, { execution: this.id, call }));
+    return this.#updateStatus(await this.#engine.invoke("cvm.reject", options, { execution: this.id, call: requireText(call, "the id of a call") }));
   }
 
   /** Continues an execution that was left running (by a process that died, for example) until it waits or ends. */

@@ -70,6 +70,19 @@ test("hints for what scripts lack name what they have", async (t) => {
   assert.deepEqual([r.error.line, r.error.hint], [1, "a script reaches the network only by its tools: tools has web, find"]);
 });
 
+test("a script that computes is not waited for longer than `waitMs`", async (t) => {
+  const { code } = await openCode(t, {});
+  for (const waitMs of [0, 20]) {
+    const r = await code.run("for (;;) {}", { waitMs, id: `loop-${waitMs}` });
+    assert.deepEqual(r, { status: "waiting", run: `loop-${waitMs}`, pending: [], running: true, output: [], calls: 0 });
+    assert.deepEqual(await code.result(r.run, { waitMs: 0 }), r);
+    await assertRefused(code.run("return 1", { waitMs, id: r.run }), "already_exists");
+    await code.cancel(r.run);
+  }
+  const r = await code.run("return ask('?')");
+  assert.deepEqual([r.status, r.running], ["waiting", undefined]);
+});
+
 test("complaints of the compiler come together, with what would work", async (t) => {
   const { code } = await openCode(t, { crm: { find: () => 1 } });
   const r = await code.run("await tools.crm.fnd({});\nawait tools.crn.find({});\nreturn nope");
@@ -271,6 +284,9 @@ test("limits end a run, and further open calls queue", async (t) => {
     assert.match(r.error.message, text);
   }
   assert.throws(() => rs.code({ tools: {}, limits: { heap: "much" } }), /is not a size/);
+  for (const limits of [{ ms: 5 }, { calls: 0 }, { open: 1001 }, { instructions: 0.5 }, { heap: "1 KiB" }, { output: 0 }]) {
+    assert.throws(() => rs.code({ tools: {}, limits }), { code: "usage", message: new RegExp(`\`${Object.keys(limits)[0]}\` must be a whole number`) });
+  }
 });
 
 test("the lines of a result have at most 256 KiB", async (t) => {
@@ -348,13 +364,33 @@ test("a tool that needs approvals runs no call that has none", async (t) => {
 });
 
 test("a result that cannot be stored fails its call, and the tool runs once", async (t) => {
-  for (const [value, text] of [["x".repeat(2 ** 20), /1048578 bytes/], [[2 ** 60], /beyond 2\^53/], [{ "a\0": 1 }, /NUL/], ["\ud800", /surrogate/]]) {
+  for (const [value, text] of [["x".repeat(2 ** 20), /1048578 bytes/], [{ "a\0": 1 }, /NUL/], ["\ud800", /surrogate/]]) {
     let ran = 0;
     const { code } = await openCode(t, { big: () => ((ran += 1), value) });
     const r = await code.run("try { return await tools.big() } catch (e) { return e.message }");
     assert.match(r.result, text);
     assert.equal(ran, 1);
   }
+});
+
+test("numbers beyond 2^53 are the doubles that they are: literals, inputs, arguments, results, answers, and those of a saved run", async (t) => {
+  const url = `file:${folder(t)}`;
+  const rs = await openStore(t, url);
+  const far = [2 ** 53, 1e16, -(2 ** 60), 1e18, 1796073181888000000, 1e19, 1e20, 1e21];
+  const { code } = await openCode(t, { echo: (args) => args, far: () => ({ far }) }, {}, rs);
+  const script = `
+    const kept = [2 ** 53, 1e16, -(2 ** 60), 1000000000000000000];
+    const [echoed, given] = [await tools.echo(input), await tools.far()];
+    const answer = await ask("how many?");
+    return { kept, echoed, given, answer, same: answer === 2 ** 60 }`;
+  const { run, pending } = await code.run(script, { input: far });
+  // Another process has nothing but the store.
+  const { code: other } = await openCode(t, { echo: (args) => args, far: () => ({ far }) }, {}, await openStore(t, url));
+  await other.answer(pending[0], 2 ** 60);
+  const { result } = await other.result(run);
+  assert.deepEqual(result, { kept: [2 ** 53, 1e16, -(2 ** 60), 1e18], echoed: far, given: { far }, answer: 2 ** 60, same: true });
+  await rs.load({ name: "far", source: "function main() { return [1e16, 4e17 * 2] }" });
+  assert.deepEqual(await (await rs.start("far")).result(), [1e16, 8e17]);
 });
 
 test("halves of surrogate pairs are refused on the way in, and replaced on the way out", async (t) => {
@@ -481,15 +517,26 @@ test("a model gets one tool, in the form of the AI SDK and as a plain descriptio
   assert.deepEqual(runs, ["t-1", "t-1"]);
 });
 
+test("a text in place of a call is refused with what to pass", async (t) => {
+  const { code, rs } = await openCode(t, {});
+  for (const refused of [code.approve("id", { by: "ann" }), code.reject("id", { by: "ann" }), code.answer(undefined, 1)]) {
+    assert.match((await assertRefused(refused, "usage")).message, /^code\.\w+ takes a call as its first argument/);
+  }
+  const { run } = await code.run("return ask('?')");
+  const handle = await rs.run(run);
+  for (const refused of [handle.approve({ id: "x" }, { by: "ann" }), handle.answer("yes", "id"), code.approve({ run, id: "x" }, "ann")]) {
+    assert.doesNotMatch((await assertRefused(refused, "usage")).message, /cvm/);
+  }
+});
+
 test("names that no tool can have are refused", async (t) => {
   const rs = await openStore(t);
   for (const [tools, text] of [
     [{ cc: () => 1 }, /`cc` is a name of the language/], [{ "a-b": () => 1 }, /"a-b" cannot be/], [{ a: { fs: 1 } }, /`tools.a.fs` must be/],
     [{ ["x".repeat(101)]: () => 1 }, /longer than 100/],
   ]) {
-    const code = rs.code({ tools });
-    assert.match((await assertRefused(code.run("return 1"), "usage")).message, text);
-    await code.close();
+    const error = await assertRefused((async () => rs.code({ tools }))(), "usage");
+    assert.match(error.message, text);
   }
   assert.throws(() => tool({ run: 1 }), /`run` must be a function/);
   assert.throws(() => rs.code({ tols: {} }), /did you mean `tools`/);

@@ -349,7 +349,7 @@ export const scripts = {
     ["return tools.echo(1n)", refused(/BigInt/)],
     ["return tools.echo('\\ud800')", is("\ufffd")],
     ["return tools.echo('a\\0b')", is("a\0b")],
-    ["return tools.echo(2 ** 53)", throws("RangeError")],
+    ["return tools.echo([2 ** 53, 1e16, 1e20])", is([2 ** 53, 1e16, 1e20])],
     ["return tools.echo(new Date(0))", is("1970-01-01T00:00:00.000Z")],
     ["return tools.echo(new Date(NaN))", is(null)],
     ["return tools.echo(new Map([[1, 2]]))", is({})],

@@ -63,7 +63,8 @@ pub fn check_plain(value: &Json) -> Result<(), ValueError> {
     if json_bytes(value) > PLAIN_VALUE_BYTES { Err(ValueError::Size) } else { Ok(()) }
 }
 
-fn is_exact(number: &Number) -> bool {
+/// Whether every reader of JSON reads the same number.
+pub(super) fn is_exact(number: &Number) -> bool {
     number.is_f64() || number.as_i64().is_some_and(|i| (-SAFE_INTEGER..=SAFE_INTEGER).contains(&i))
 }
 

@@ -21,8 +21,8 @@ pub use bounds::{JsonSize, ValueError, check_plain, check_storable, json_bytes, 
 pub use deserializer::{DeserializeError, deserialize_some, from_document, from_value};
 pub use double::{exact_digits, fixed_text, parse_double, shortest_digits};
 pub use json::{
-    JsonError, canonical_json, json_text, number_text, ordered_json, parse, parse_bytes, to_json_string,
-    write_canonical_json,
+    JsonError, canonical_json, json_text, number_text, ordered_json, parse, parse_bytes, parse_javascript,
+    to_json_string, write_canonical_json,
 };
 pub use path::{Difference, FieldPath, Segment, difference, get, is_identical, structured_difference};
 pub use sorted_map::{SortedMap, SortedSet, collect_btree_map, collect_document, sort_by};

@@ -18,7 +18,7 @@ use runstate_value::{self as value, Document, Json};
 
 /// Reads a JSON text that must be an object. `name` names it in errors.
 pub fn object_from_text(name: &str, text: &str) -> Result<Document, Error> {
-    match value::parse(text).map_err(|error| Error::new(ErrorCode::USAGE, format!("{name}: {error}")))? {
+    match value::parse_javascript(text).map_err(|error| Error::new(ErrorCode::USAGE, format!("{name}: {error}")))? {
         Json::Object(object) => Ok(object),
         _ => Err(Error::new(ErrorCode::USAGE, format!("{name} takes an object"))),
     }
@@ -35,7 +35,7 @@ pub fn options_from_text<P: Parameters>(name: &str, text: &str) -> Result<P, Err
 /// Errors: `invalid`; `usage` (not a schema, or not JSON).
 pub fn check_value(name: &str, schema: &str, value: &str) -> Result<(), Error> {
     let read = |what: &str, text: &str| {
-        value::parse(text).map_err(|error| Error::new(ErrorCode::USAGE, format!("{what}: {error}")))
+        value::parse_javascript(text).map_err(|error| Error::new(ErrorCode::USAGE, format!("{what}: {error}")))
     };
     let schema = domain::cvm::Schema::parse(&read("the schema", schema)?);
     let schema = schema.map_err(|problem| Error::new(ErrorCode::USAGE, problem))?;

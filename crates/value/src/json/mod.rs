@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::bounds::is_exact;
 use super::{Json, sort_by};
 
 #[cfg(not(target_family = "wasm"))]
@@ -53,6 +54,33 @@ impl std::error::Error for JsonError {}
 /// Parses `text`.
 pub fn parse(text: &str) -> Result<Json, JsonError> {
     codec::parse(text)
+}
+
+/// As [`parse`], for a text of `JSON.stringify`. All numbers of JavaScript are doubles, and those from 2^53 to 1e21 are
+/// written as integers there: they become doubles again.
+///
+/// ```
+/// use runstate_value::{check_storable, parse, parse_javascript};
+/// let text = "[1,1152921504606847000]"; // of [1, 2 ** 60]
+/// assert_eq!(parse_javascript(text).ok(), Some(serde_json::json!([1, 2f64.powi(60)])));
+/// assert!(parse(text).is_ok_and(|foreign| check_storable(&foreign, 1).is_err()));
+/// ```
+pub fn parse_javascript(text: &str) -> Result<Json, JsonError> {
+    let mut root = parse(text)?;
+    let mut pending = vec![&mut root];
+    while let Some(value) = pending.pop() {
+        match value {
+            Json::Array(items) => pending.extend(items),
+            Json::Object(map) => pending.extend(map.values_mut()),
+            Json::Number(number) if !is_exact(number) => {
+                if let Some(double) = number.as_f64() {
+                    *value = double.into();
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    Ok(root)
 }
 
 /// As [`parse`], for bytes that must be UTF-8.
@@ -197,6 +225,18 @@ mod tests {
             canonical_json(&value),
             r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}"#
         );
+    }
+
+    #[test]
+    fn numbers_of_javascript_are_doubles() {
+        let far = [2f64.powi(53), -2f64.powi(53), 1e16, 2f64.powi(60), -1e18, 1e19, 1e20, 1e21, 1e300];
+        let near = [0.0, 1.0, -9_007_199_254_740_991.0, 0.5];
+        for number in far.into_iter().chain(near) {
+            let read = parse_javascript(&format!(r#"{{"a":[{}]}}"#, number_text(number))).unwrap();
+            assert_eq!(read["a"][0].as_f64(), Some(number));
+            assert_eq!(read["a"][0].is_f64(), number.fract() != 0.0 || number.abs() >= 2f64.powi(53), "{number}");
+            assert_eq!(crate::check_storable(&read, 2), Ok(()));
+        }
     }
 
     #[test]

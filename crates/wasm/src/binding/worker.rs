@@ -167,7 +167,7 @@ async fn run_handler<W: WorkItem>(handler: Function, task: Task<W>) -> Result<Js
 
 fn read_answer(answer: &JsValue) -> Result<Json, Failure> {
     let text = answer.as_string().ok_or_else(|| Failure::new("the handler did not return JSON text"))?;
-    Ok(value::parse(&text)?)
+    Ok(value::parse_javascript(&text)?)
 }
 
 fn failure(thrown: &JsValue) -> Failure {
