@@ -80,7 +80,7 @@ function isCertain(problem: TypeScript.Diagnostic, program: TypeScript.Program):
     return !isAssigned(nodeAt(problem, program)) && type !== "{}" && !hasAlternatives(type);
   }
   return toolCallAt(problem, program) !== undefined && !lines.some((line) => {
-    const [, from = "", to = ""] = /[Tt]ype '(.*)' is not assignable to (?:parameter of )?type '(.*?)'\.?$/.exec(line) ?? [];
+    const [, from = "", to = ""] = /type '(.*)' is not assignable to (?:parameter of )?type '(.*?)'\.?$/i.exec(line) ?? [];
     // A date becomes text, and a list that is read-only is a list.
     return /^Date$|\breadonly\b/.test(from) || /'readonly'/.test(line) || hasAlternatives(from) || isWidened(from, to);
   });

@@ -127,7 +127,7 @@ const TYPED = {
 
 test("a script with wrong types is refused before it runs, with all complaints", async (t) => {
   const { code } = await openCode(t, TYPED);
-  const r = await code.run("const rows = await tools.orders.list({\n  days: 'x' });\nawait tools.orders.list({ days: 1, sate: 'late' });\nreturn rows.map((row) => row.amont)");
+  const r = await code.run("const rows = await tools.orders.list({\n  days: 'x' });\nawait tools.orders.list({ days: 1, sate: 'late' });\nreturn rows.map((row) => row.amounts)");
   assert.deepEqual([r.status, r.run, r.error.kind, r.error.name, r.error.line, r.error.column], ["failed", null, "compile", "TypeError", 2, 3]);
   assert.match(r.error.hint, /^it is tools\.orders\.list\(args: \{ days: number;/);
   assert.deepEqual(r.error.diagnostics.map(({ line, kind, message }) => [line, kind, /Did you mean (.*)\?$/.exec(message)?.[1]]), [

@@ -39,8 +39,9 @@ struct OutputRow {
 }
 
 /// Text of pages of the heap. The head names the slices of rows that a page consists of, so that a turn writes what it
-/// changed. Such rows are of page -2, whichever pages they have text of. Rows of page -3 are the text of long requests. A row of version 2 is a page, or a part of one
-/// that was too large for one row; page -1 of them is stack and scopes that were too large for the head.
+/// changed. Such rows are of page -2, whichever pages they have text of. Rows of page -3 are the text of long requests.
+/// A row of version 2 is a page, or a part of one that was too large for one row; page -1 of them is stack and scopes
+/// that were too large for the head.
 #[derive(Clone, Entity)]
 #[entity(collection = "cvm.heap_pages", version = 3, insert_only, rename_all = "camelCase")]
 #[index(execution_id, page)]
