@@ -20,7 +20,7 @@ use super::execution::{EXECUTIONS, ExecutionHead, ExecutionLimits, ExecutionStat
 use super::program::{DecodedProgram, version_key};
 use super::request_text::LongRequests;
 use super::settings::Settings;
-use super::sliced_text::{RowWriter, Slice, Slot, StoredTexts};
+use super::sliced_text::{Piece, RowWriter, Slice, Slot, StoredTexts};
 use super::{child_rows, recorded_answers};
 use crate::codes;
 
@@ -102,10 +102,10 @@ impl PageTable {
         self.texts().flat_map(|(_, text)| text.slices())
     }
 
-    /// The slices of each text, in the order of the numbers of texts.
-    fn slices_of_texts(&self) -> impl Iterator<Item = &[Slice]> {
-        let frames = self.spill.as_ref().map_or(&[][..], PageRef::slices);
-        iter::once(frames).chain(self.pages.iter().map(PageRef::slices))
+    /// Each text, in the order of the numbers of texts.
+    fn texts_by_number(&self) -> Vec<PageRef> {
+        let frames = self.spill.clone().unwrap_or(PageRef::Whole(0));
+        iter::once(frames).chain(self.pages.iter().cloned()).collect()
     }
 
     /// The rows of all texts.
@@ -483,12 +483,14 @@ impl LoadedMachine {
         let frames = spilled.then(|| value::to_json_string(&frames)).transpose();
         let frames = frames.map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
         let none = BTreeSet::new();
+        // A page that was saved before another one may have lost what moved there.
+        let (before, texts_before) = (self.stored.clone(), heap.texts_by_number());
+        let all = || before.with_slices(texts_before.iter().map(PageRef::slices));
         heap.spill = match (&frames, heap.spill.take()) {
             (None, _) => None,
             (Some(text), old) => {
                 let old = old.as_ref().map_or(&[][..], PageRef::slices);
-                let all = iter::once(old).chain(heap.pages.iter().map(PageRef::slices));
-                Some(PageRef::Slices(writer.save(&mut self.stored, FRAMES_TEXT, old, all, text, &none)))
+                Some(PageRef::Slices(writer.save(&mut self.stored, FRAMES_TEXT, old, all(), text, &none)))
             }
         };
         for page in self.machine.dirty_pages() {
@@ -496,7 +498,7 @@ impl LoadedMachine {
             // Pages between the last known one and this one are new too, and follow in this loop.
             heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
             retired.extend(heap.pages[index].older_keys(&id, page.into()));
-            heap.pages[index] = self.save_page(&mut writer, page, &heap.pages[index], heap.slices_of_texts(), &none);
+            heap.pages[index] = self.save_page(&mut writer, page, &heap.pages[index], all(), &none);
         }
         let unwanted = self.stored.rows_to_copy(&writer, heap.slices());
         if !unwanted.is_empty() {
@@ -524,7 +526,7 @@ impl LoadedMachine {
         writer: &mut RowWriter,
         page: u32,
         old: &PageRef,
-        all: impl Iterator<Item = &'a [Slice]>,
+        all: impl Iterator<Item = (&'a [Piece], &'a [Slice])>,
         unwanted: &BTreeSet<Slot>,
     ) -> PageRef {
         let text = self.machine.encode_page(page);

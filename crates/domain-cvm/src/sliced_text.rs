@@ -68,7 +68,7 @@ impl Slice {
 
 /// A piece of a text, as far as it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Piece {
+pub(super) struct Piece {
     hash: [u8; 16],
     len: u16,
 }
@@ -139,6 +139,14 @@ impl StoredTexts {
         unwanted.map(|(row, _)| row).collect()
     }
 
+    /// The pieces of each text beside its slices, which are in the order of the numbers of texts.
+    pub fn with_slices<'a>(
+        &'a self,
+        slices: impl Iterator<Item = &'a [Slice]>,
+    ) -> impl Iterator<Item = (&'a [Piece], &'a [Slice])> {
+        self.texts.iter().map(|pieces| &**pieces).zip(slices)
+    }
+
     /// Removes the rows of which nothing is in use, and returns them.
     pub fn remove_unused<'a>(&mut self, used: impl Iterator<Item = &'a Slice>) -> BTreeSet<Slot> {
         let used = used_bytes(used);
@@ -171,14 +179,14 @@ impl RowWriter {
     }
 
     /// The text as slices: of the rows that have it in its last form, which was at `old`, and of new ones. Much that is
-    /// new is looked for in all texts, which are at `all` in the order of their numbers: a list that grows is made anew
-    /// in another page. Rows of `unwanted` are not named again.
+    /// new is looked for in `all` texts: a list that grows is made anew in another page. Rows of `unwanted` are not named
+    /// again.
     pub fn save<'a>(
         &mut self,
         stored: &mut StoredTexts,
         number: usize,
         old: &[Slice],
-        all: impl Iterator<Item = &'a [Slice]>,
+        all: impl Iterator<Item = (&'a [Piece], &'a [Slice])>,
         text: &str,
         unwanted: &BTreeSet<Slot>,
     ) -> Vec<Slice> {
@@ -192,7 +200,7 @@ impl RowWriter {
         let lacking: HashMap<[u8; 16], usize> = lacks.map(|(_, (piece, _))| (piece.hash, piece.len.into())).collect();
         let bytes = lacking.values().sum::<usize>();
         if bytes > OWN_BYTES {
-            for (pieces, slices) in stored.texts.iter().zip(all) {
+            for (pieces, slices) in all {
                 if pieces.iter().map(|piece| usize::from(piece.len)).sum::<usize>() >= bytes / 2 {
                     places.extend(self::places(pieces, slices).into_iter().filter(|place| {
                         lacking.contains_key(&place.piece.hash) && !unwanted.contains(&place.slice.row)

@@ -478,9 +478,13 @@ async fn conversation_moves_with_its_requests_and_continues() {
     let shown = there.show("a").await.unwrap();
     assert_eq!(shown, cvm.show("a").await.unwrap());
     assert_eq!(shown.calls[0].prompt.len(), 11 * 11 * 200 + 10 * 800);
-    let documents =
-        |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().lines().skip(1).collect::<Vec<_>>().concat();
-    assert_eq!(documents(&export_one(&second, "a").await.unwrap().0), documents(&bytes));
+    // The header names the store, and the last line has the digest of all.
+    let documents = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        text.lines().filter(|line| line.starts_with("{\"collection\"")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (here, there_too) = (documents(&bytes), documents(&export_one(&second, "a").await.unwrap().0));
+    assert!(here.len() > 20 && here == there_too);
     there.answer("a", "and on").await.unwrap();
 }
 

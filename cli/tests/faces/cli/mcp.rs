@@ -201,7 +201,7 @@ fn arguments_are_read_as_models_write_them() {
 
 #[test]
 fn a_damaged_execution_is_listed_with_its_reason() {
-    static UNDECLARED: Collection = Collection::new("cvm.executions", 3);
+    static UNDECLARED: Collection = Collection::new("cvm.executions", 4);
     let scene = CliFixture::greeting("g");
     block_on(async {
         let store = FileStore::open(scene.path().join("store"), FileStoreOptions::default()).await.unwrap();
@@ -381,12 +381,16 @@ fn a_turn_returns_the_open_questions() {
         // Another client answers meanwhile.
         let other = McpConnection::open(&scene, &[]).await;
         let wait = client.result("wait", json!({ "id": "s1", "waitMs": 60_000 }));
-        let (waited, _) = tokio::join!(wait, other.result("answer", json!({ "id": "s1", "answer": 1 })));
+        let (waited, _) = tokio::join!(
+            wait,
+            other.result("answer", json!({ "id": "s1", "call": waited["questions"][0]["id"], "answer": 1 }))
+        );
         assert_eq!(waited["questions"][0]["prompt"], "Next?");
         assert_eq!(client.result("cancel", json!({ "id": "s1" })).await["status"], "cancelled");
 
         client.result("start", json!({ "program": "slow", "id": "s2" })).await;
-        let failed = client.result("answer", json!({ "id": "s2", "answer": 2 })).await;
+        let call = client.result("wait", json!({ "id": "s2", "waitMs": 0 })).await["questions"][0]["id"].clone();
+        let failed = client.result("answer", json!({ "id": "s2", "call": call, "answer": 2 })).await;
         assert_eq!((&failed["status"], &failed["error"]["message"]), (&json!("error"), &json!("too many")));
         let retried = client.result("retry", json!({ "id": "s2" })).await;
         assert_eq!((&retried["id"], &retried["status"]), (&json!("s2"), &json!("error")), "{retried}");

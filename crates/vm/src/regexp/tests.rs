@@ -453,7 +453,7 @@ fn brackets_nested_too_deep_are_refused() {
 fn patterns_of_hostile_size_are_refused() {
     let compile = |pattern: &str| CompiledRegExp::new(&Str::new(pattern), &Str::new("")).map(|_| ());
     assert_eq!(compile(&"a|".repeat(1_000)), Ok(()));
-    assert_eq!(compile(&"a|".repeat(200_000)), Err("more than 1000 alternatives".to_owned()));
+    assert_eq!(compile(&"a|".repeat(30_000)), Err("more than 1000 alternatives".to_owned()));
     assert_eq!(compile(&"a".repeat(70_000)), Err("longer than 65536 characters".to_owned()));
 }
 
