@@ -1319,7 +1319,7 @@ export type ClaimState = {
   /** The open reservation of the call's cost. */
   reservation: string | null;
   /** The newest earlier attempt whose worker has vanished: it may have been executed. */
-  unknown?: number | null;
+  unknown?: number;
 };
 
 /** A claimed call. */
@@ -2706,7 +2706,7 @@ export type ExecutionSummary = {
   programVersion: number;
   /** Its status. */
   status: Status;
-  /** The prompt of the call that it waits for, also while it is paused. */
+  /** The prompt of the call that it waits for, also while it is paused; a long one is cut with a mark. */
   prompt: string | null;
   /** Number of open calls, also while it is paused. */
   openCalls: number;
