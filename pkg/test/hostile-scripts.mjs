@@ -11,7 +11,7 @@ export const refused = (text = /(?:)/) => ({ status: "failed", kind: "compile", 
 /** The script waits for calls of these kinds. */
 export const waits = (...kinds) => ({ status: "waiting", kinds });
 
-const INSTRUCTIONS = limit(/instructions/);
+const INSTRUCTIONS = limit(/instruction limit/);
 const HEAP = limit(/memory|heap/);
 const OUTPUT = limit(/output|print/);
 const CALLS = limit(/calls/);
