@@ -24,30 +24,17 @@ const PAGE = 1_000;
  * come, each once. `accept` makes an item of a call; null leaves the call out. Each call is read right before that, so
  * one that was decided elsewhere meanwhile is left out. So is one that a worker has claimed, as long as it has.
  *
- * `close` makes an item of one that was yielded, when its call no longer waits for a person, or a worker has claimed
- * it. That call is null if it was deleted. Such a call is yielded again if it waits again, as after the end of the
- * claim.
- *
  * It ends when the signal aborts, or the store is closed.
  */
-export function followInbox<T>(engine: Engine, filter: InboxFilter, accept: Accept<T>, close?: Close<T>): AsyncGenerator<T, void, void> {
+export function followInbox<T>(engine: Engine, filter: InboxFilter, accept: (call: CallView) => Promise<T | null>): AsyncGenerator<T, void, void> {
   const watch = engine.follower.watch(undefined, filter.signal);
-  return interruptible(follow(engine, watch, filter, accept, close), () => watch.close());
+  return interruptible(follow(engine, watch, filter, accept), () => watch.close());
 }
 
-type Accept<T> = (call: CallView) => Promise<T | null>;
-type Close<T> = (item: T, call: CallView | null) => T;
-
-async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, accept: Accept<T>, close: Close<T> | undefined): AsyncGenerator<T, void, void> {
+async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, accept: (call: CallView) => Promise<T | null>): AsyncGenerator<T, void, void> {
   const { kinds, program, signal } = filter;
-  /** The items that were yielded, and what their calls wait for. An approved question waits again, and a call that needs
-   * more too. */
-  const yielded = new Map<string, { item: T; subject: string }>();
-  const ends = (id: string, call: CallView | null): T[] => {
-    const last = yielded.get(id);
-    yielded.delete(id);
-    return last === undefined || close === undefined ? [] : [close(last.item, call)];
-  };
+  /** What the calls that were yielded wait for. An approved question waits again, and a call that needs more too. */
+  const yielded = new Map<string, string>();
   /** The ends of the leases of claimed questions: nothing is committed then. */
   const claimed = new Map<string, number>();
   let isOpen = false;
@@ -61,24 +48,21 @@ async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, acc
         claimed.delete(id);
         if (call === null) watch.awaitExecution(id, execution);
         if (call === null || !isForPeople(call)) {
-          yield* ends(id, call);
+          yielded.delete(id);
           continue;
         }
         const isWanted = (kinds?.includes(call.kind) ?? true) && (program === undefined || call.programName === program);
-        if (!isWanted) continue;
+        if (!isWanted || yielded.get(id) === subjectOf(call)) continue;
         if (isClaimed(call, engine.now())) {
           claimed.set(id, call.claim.until);
-          if (close !== undefined) yield* ends(id, call);
           continue;
         }
-        const subject = subjectOf(call);
-        if (yielded.get(id)?.subject === subject) continue;
         const item = await accept(call);
         if (item === null) {
           watch.awaitExecution(id, execution);
           continue;
         }
-        yielded.set(id, { item, subject });
+        yielded.set(id, subjectOf(call));
         yield item;
       }
       do {

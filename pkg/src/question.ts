@@ -11,14 +11,11 @@ export class Question<A extends JsonInput = JsonInput> {
   readonly #run: Run;
   /** The call as the engine reports it. */
   readonly call: CallView;
-  /** False if {@link Runs.questions} reports that it no longer waits for a person. */
-  readonly isOpen: boolean;
 
   /** @internal */
-  constructor(run: Run, call: CallView, isOpen = true) {
+  constructor(run: Run, call: CallView) {
     this.#run = run;
     this.call = call;
-    this.isOpen = isOpen;
   }
 
   /** The execution that asks the question. */

@@ -13,9 +13,8 @@ import type { JsonInputOf } from "./json.js";
 import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions, requireText } from "./options.js";
 import { Question } from "./question.js";
 import { Run } from "./run.js";
-import { checkOptions, flag, text, texts, validateOptions } from "./validation.js";
+import { checkOptions, text, texts, validateOptions } from "./validation.js";
 import type {
-  CallView,
   ClaimedCall,
   CompiledSource,
   CvmLoadParams,
@@ -62,9 +61,6 @@ export interface QuestionsOptions {
   kinds?: string[];
   /** The name of a program. Default: all programs. */
   program?: string;
-  /** Whether a question comes again, with `isOpen` false, when it no longer waits for a person: it was answered, or its
-   * execution has ended, or a worker has claimed it. After the end of such a claim it comes anew. Default: false. */
-  closed?: boolean;
   /** Ends the iteration. */
   signal?: AbortSignal;
 }
@@ -161,12 +157,11 @@ export class Runs extends Operations {
    * }
    */
   questions(options: QuestionsOptions = {}): AsyncGenerator<Question, void, void> {
-    const { closed, ...filter } = validateOptions("runs.questions", options, { kinds: texts, program: text, closed: flag, ...WAIT });
-    const accept = async (call: CallView) => {
+    const filter = validateOptions("runs.questions", options, { kinds: texts, program: text, ...WAIT });
+    return followInbox(this.#engine, filter, async (call) => {
       const read = await readUnlessDamaged(this.#engine, call.id, () => this.status(call.executionId, { signal: filter.signal }));
       return read && new Question(new Run(this.#engine, read.execution), call);
-    };
-    return followInbox(this.#engine, filter, accept, closed === true ? (last, call) => new Question(last.run, call ?? last.call, false) : undefined);
+    });
   }
 
   /**

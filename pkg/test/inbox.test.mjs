@@ -136,40 +136,6 @@ test("a question that a worker has claimed is left out while it has", async (t) 
   assert.equal((await questions.next()).value.id, id, "the end of its lease commits nothing");
 });
 
-test("questions that close come again as closed, and anew after the claim of a worker", async (t) => {
-  const rs = await openStore(t);
-  await load(rs);
-  await startAsk(rs, 1);
-  const [two, three] = [await startAsk(rs, 2), await startPayment(rs, 3)];
-  const events = rs.questions({ closed: true });
-  const next = async () => (await events.next()).value;
-  const nameOf = ({ prompt, kind, isOpen }) => `${isOpen ? "open" : "closed"}: ${prompt || kind}`;
-  const first = [await next(), await next(), await next()];
-  assert.deepEqual(first.map(nameOf), ["open: a of 1", "open: a of 2", "open: pay"]);
-
-  await first[0].answer("x");
-  // The next question of the execution and the end of this one are of one commit.
-  const ofAnswer = [await next(), await next()];
-  assert.deepEqual(ofAnswer.map(nameOf).sort(), ["closed: a of 1", "open: b of 1"]);
-  assert.equal(ofAnswer.find(({ isOpen }) => !isOpen).call.response.result, "x", "a closed question has the state of its call");
-
-  // Claimed by a worker, and released; claimed again, until the lease ends.
-  const claim = () => rs.runs.claim({ call: first[1].id, owner: "model", leaseMs: 1_000 });
-  const work = await claim();
-  assert.equal(nameOf(await next()), "closed: a of 2");
-  await rs.runs.release(work);
-  assert.equal(nameOf(await next()), "open: a of 2");
-  await claim();
-  assert.deepEqual([nameOf(await next()), nameOf(await next())], ["closed: a of 2", "open: a of 2"]);
-
-  await three.cancel();
-  assert.equal(nameOf(await next()), "closed: pay");
-  await two.cancel();
-  await rs.runs.delete(two.id);
-  assert.equal(nameOf(await next()), "closed: a of 2");
-  await events.return();
-});
-
 test("the iteration ends with its signal or its store", async (t) => {
   const rs = await openStore(t);
   await load(rs);
