@@ -40,8 +40,8 @@ fn a_script_keeps_its_form_and_its_tools() {
     assert_eq!(program["metadata"]["script"], json!(true));
     assert_eq!(program["metadata"]["tools"], json!(["crm.find"]));
     scene.run(&["start", "late", "--id", "l1", "--input", "30"]).expect_exit(3);
-    let calls = scene.run(&["calls", "--execution", "l1", "--json"]).expect_exit(0).json();
-    let call = calls["items"][0]["id"].as_str().unwrap();
+    let calls = scene.run(&["calls", "l1", "--json"]).expect_exit(0).values();
+    let call = calls[0]["id"].as_str().unwrap();
     scene.run(&["answer", "l1", "--call", call, "--json-value", "[1, 2]"]).expect_exit(0);
     let shown = scene.run(&["show", "l1", "--json"]).expect_exit(0).json();
     assert_eq!((&shown["status"], &shown["result"]), (&json!("complete"), &json!(2)));
