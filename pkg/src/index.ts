@@ -7,7 +7,7 @@ import type { Runstate } from "./runstate.js";
 export type { ChangeSubject, RunChange } from "./changes.js";
 export { Code, type CodeLimits, type CodeOptions, type ResultOptions, type RunScriptOptions } from "./code.js";
 export type { ModelContext, ModelParameters, ModelTool } from "./code-models.js";
-export type { CodeError, CodeResult, PendingCall, PendingCallId, TypeDiagnostic } from "./code-states.js";
+export type { CodeError, CodeResult, PendingCall, PendingCallId } from "./code-states.js";
 export {
   type McpClient, type McpOptions, type McpTool, type Tool, type ToolDefinition, type Tools, type ToolServer, mcp, tool,
 } from "./code-tools.js";

@@ -1,6 +1,6 @@
 // Language help for programs: which files are programs, their compile errors, and the line of their entry.
 
-import type { Diagnostic, TypeDiagnostic } from "runstate";
+import type { CodeError, Diagnostic } from "runstate";
 import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor, Problem, TextFile } from "./editor.ts";
@@ -55,7 +55,7 @@ export function diagnosticsOf(error: unknown, { entry }: SourceOptions = {}): Pr
   return problemsOf(details?.diagnostics ?? [], entry);
 }
 
-export function problemsOf(diagnostics: (Diagnostic | TypeDiagnostic)[], entry?: string): Problem[] {
+export function problemsOf(diagnostics: NonNullable<CodeError["diagnostics"]>, entry?: string): Problem[] {
   return diagnostics.map(({ file, line, column, message, hint }) => {
     const text = hint === undefined ? message : `${message}. ${hint}`;
     if (entry === undefined || file === entry) return { line, column, message: text };
