@@ -1,5 +1,5 @@
-//! The bytes that an execution writes and keeps: 30 calls at once, each answered with 1.5 KB of JSON, and a conversation
-//! of 300 turns, each of which passes the whole history as the argument of a call.
+//! The bytes that an execution writes and keeps: 30 calls at once, each answered with 1.5 KB of JSON, and a
+//! conversation of 300 turns, each of which passes the whole history as the argument of a call.
 
 use std::path::Path;
 

@@ -1,7 +1,8 @@
 //! Whole runs on files. `storage.rs` measures the disk space of a long run, and `resume.rs` the cost of resuming a run
-//! with a long history. `growth.rs` measures the bytes that many answers and a long conversation write and keep. This file measures the throughput of many concurrent executions in one process on one store.
-//! Each is started, and answered as fast as it makes calls. The raw cost is as many commits of the same bytes, written
-//! directly, one file at a time for all executions.
+//! with a long history. `growth.rs` measures the bytes that many answers and a long conversation write and keep. This
+//! file measures the throughput of many concurrent executions in one process on one store. Each is started, and
+//! answered as fast as it makes calls. The raw cost is as many commits of the same bytes, written directly, one file at
+//! a time for all executions.
 
 #[path = "../figures/mod.rs"]
 mod figures;
@@ -26,8 +27,8 @@ use figures::Figures;
 
 type BenchError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs all parts, or only those that are named: `storage`, `growth`, `resume`, `together`. The parent process uses `make` to
-/// have a store made by a child.
+/// Runs all parts, or only those that are named: `storage`, `growth`, `resume`, `together`. The parent process uses
+/// `make` to have a store made by a child.
 fn main() -> Result<(), BenchError> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

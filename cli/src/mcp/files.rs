@@ -1,5 +1,5 @@
-//! Files that operations read by name: sources of programs and inputs, below the folders of `--allow-read`. Without one,
-//! no operation reads a file.
+//! Files that operations read by name: sources of programs and inputs, below the folders of `--allow-read`. Without
+//! one, no operation reads a file.
 
 use std::path::PathBuf;
 

@@ -213,15 +213,7 @@ pub(super) fn slices_key(execution: &str, row: RowNumber) -> Key {
 
 /// A row with slices of pages.
 pub(super) fn slices_row(execution: &str, row: RowNumber, text: String) -> Result<Change> {
-    Change::stage(&HeapPageRow {
-        id: slices_key(execution, row).id.to_string(),
-        execution_id: execution.to_owned(),
-        page: SLICES_PAGE,
-        version: row.version(),
-        objects: None,
-        part: Some(row.part()).filter(|part| *part > 0),
-        text: Some(text),
-    })
+    Change::stage(&text_row(execution, SLICES_PAGE, row.version(), row.part(), text))
 }
 
 /// The page number of rows with slices of requests.
@@ -234,15 +226,19 @@ pub(super) fn request_key(execution: &str, row: Slot) -> Key {
 
 /// A row with slices of requests, kept as long as the execution.
 pub(super) fn request_row(execution: &str, row: Slot, text: String) -> Result<Change> {
-    Change::append(&HeapPageRow {
-        id: request_key(execution, row).id.to_string(),
+    Change::append(&text_row(execution, REQUESTS_PAGE, row.into(), 0, text))
+}
+
+fn text_row(execution: &str, page: i64, version: u64, part: u32, text: String) -> HeapPageRow {
+    HeapPageRow {
+        id: page_key(execution, page, version, part).id.to_string(),
         execution_id: execution.to_owned(),
-        page: REQUESTS_PAGE,
-        version: row.into(),
+        page,
+        version,
         objects: None,
-        part: None,
+        part: Some(part).filter(|part| *part > 0),
         text: Some(text),
-    })
+    }
 }
 
 /// The text of a row of pages.

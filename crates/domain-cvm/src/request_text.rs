@@ -1,7 +1,7 @@
 //! Long requests. A program that passes its whole history in each call would store it again in each row of a call. So a
 //! long prompt and its arguments are one text in slices of rows, which the calls of an execution share. These rows are
-//! kept as long as the execution. The row of the call has the beginnings, each with a mark, and an operation that returns
-//! a call completes it.
+//! kept as long as the execution. The row of the call has the beginnings, each with a mark, and an operation that
+//! returns a call completes it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -179,8 +179,8 @@ impl RowWriter {
     }
 
     /// The text as slices: of the rows that have it in its last form, which was at `old`, and of new ones. Much that is
-    /// new is looked for in `all` texts: a list that grows is made anew in another page. Rows of `unwanted` are not named
-    /// again.
+    /// new is looked for in `all` texts: a list that grows is made anew in another page. Rows of `unwanted` are not
+    /// named again.
     pub fn save<'a>(
         &mut self,
         stored: &mut StoredTexts,

@@ -1,7 +1,7 @@
 //! The meter of work. What one instruction does may depend on data: on the length of a text or a list, or on that of a
 //! chain of objects. The place that reads such data counts it here, and the machine pays for it with fuel when the
-//! instruction has ended, as for [`Machine::charge_work`](super::machine::Machine). So a built-in function need not know
-//! what a comparison or a lookup costs.
+//! instruction has ended, as for [`Machine::charge_work`](super::machine::Machine). So a built-in function need not
+//! know what a comparison or a lookup costs.
 //!
 //! The meter belongs to the thread, because texts are compared and hashed where no machine is at hand. Each run resets
 //! it. Short data is free, so that frequent instructions count nothing.

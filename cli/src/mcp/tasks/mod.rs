@@ -1,5 +1,5 @@
-//! Tasks: executions as tasks of the protocol. The id of a task is that of its execution, and its state is read from the
-//! store, so any server on the store answers for it.
+//! Tasks: executions as tasks of the protocol. The id of a task is that of its execution, and its state is read from
+//! the store, so any server on the store answers for it.
 //!
 //! | file | contents |
 //! |---|---|

@@ -110,8 +110,8 @@ impl Machine {
     /// mend only that one.
     ///
     /// # Errors
-    /// The error was thrown before, by a statement that has ended: a rejected promise, a `finally` or a loop would throw
-    /// it again.
+    /// The error was thrown before, by a statement that has ended: a rejected promise, a `finally` or a loop would
+    /// throw it again.
     pub fn check_failed_statement(&self) -> Result<(), MappingError> {
         if !self.throws_earlier_error() {
             return Ok(());
