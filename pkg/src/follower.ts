@@ -123,6 +123,8 @@ export class Watch {
   #calls: Map<string, string | undefined> | null = new Map();
   /** Calls that wait for their execution, by its id. */
   readonly #early = new Map<string, string[]>();
+  /** The executions that have changed since calls were taken: a call may have been read before. */
+  #executions = new Set<string>();
   #closed = false;
   #settle: { resolve: (result: WaitResult) => void; reject: (error: unknown) => void } | undefined;
 
@@ -161,12 +163,17 @@ export class Watch {
   takeCalls(): ReadonlyMap<string, string | undefined> | null {
     const calls = this.#calls;
     this.#calls = new Map();
+    this.#executions = new Set();
     return calls;
   }
 
   /** Has a call count as changed again with the next change of its execution: an import writes the call before. */
   awaitExecution(call: string, execution: string | undefined): void {
-    if (execution !== undefined) this.#early.set(execution, [...(this.#early.get(execution) ?? []), call]);
+    if (execution === undefined) return;
+    if (this.#executions.has(execution)) {
+      this.#calls?.set(call, execution);
+      this.#changed = true;
+    } else this.#early.set(execution, [...(this.#early.get(execution) ?? []), call]);
   }
 
   /** Ends the watch, and its wait. */
@@ -188,10 +195,12 @@ export class Watch {
     for (const { kind, id, executionId } of changes ?? []) {
       if (kind === "call" && id !== undefined) this.#calls?.set(id, executionId);
       if (kind !== "execution" || executionId === undefined) continue;
+      this.#executions.add(executionId);
       for (const call of this.#early.get(executionId) ?? []) this.#calls?.set(call, undefined);
       this.#early.delete(executionId);
     }
     if (changes === null || (this.#calls?.size ?? 0) > MAX_CALLS) this.#calls = null;
+    if (this.#executions.size > MAX_CALLS) this.#calls = null;
   }
 
   /** @internal */

@@ -42,7 +42,7 @@ async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, acc
     await watch.open();
     isOpen = true;
     for (let ids: ReadonlyMap<string, string | undefined> | null = null; ; ) {
-      ids ??= new Map([...(await listOpenCalls(engine, filter)), ...yielded.keys()].map((id) => [id, undefined]));
+      ids ??= new Map([...[...yielded.keys()].map((id) => [id, undefined] as const), ...(await listOpenCalls(engine, filter))]);
       for (const [id, execution] of ids) {
         const call = await readCall(engine, id, signal);
         claimed.delete(id);
@@ -59,7 +59,7 @@ async function* follow<T>(engine: Engine, watch: Watch, filter: InboxFilter, acc
         }
         const item = await accept(call);
         if (item === null) {
-          watch.awaitExecution(id, execution);
+          watch.awaitExecution(id, call.executionId);
           continue;
         }
         yielded.set(id, subjectOf(call));
@@ -89,20 +89,20 @@ function subjectOf({ waitsFor, shortfall = [] }: CallView & { waitsFor: string }
   return [waitsFor, ...shortfall.map(({ budget, amount, unit }) => `${amount} ${unit} ${budget}`)].join(", ");
 }
 
-/** The ids of the open calls that may wait for people, the oldest first. */
-async function listOpenCalls(engine: Engine, { kinds, program, signal }: InboxFilter): Promise<string[]> {
-  const calls = new Map<string, { at: number; step: number }>();
+/** The open calls that may wait for people, the oldest first, with their executions. */
+async function listOpenCalls(engine: Engine, { kinds, program, signal }: InboxFilter): Promise<(readonly [string, string])[]> {
+  const calls = new Map<string, { execution: string; at: number; step: number }>();
   const filters = kinds === undefined || kinds.includes("cc") ? [{ awaitsApproval: true }, { kind: "cc" }] : [{ awaitsApproval: true }];
   for (const filter of filters) {
     for (let cursor: string | undefined; ; ) {
       const { items, damaged = [], next } = await engine.invoke("cvm.calls", { signal }, { open: true, ...filter, program, limit: PAGE, cursor });
       if (damaged.length > 0) engine.warn(`questions: ${damaged.length} calls are damaged and left out`, damaged);
-      for (const { id, requestedAt, step } of items) calls.set(id, { at: requestedAt ?? 0, step: step ?? 0 });
+      for (const { id, executionId, requestedAt, step } of items) calls.set(id, { execution: executionId, at: requestedAt ?? 0, step: step ?? 0 });
       if (next === undefined) break;
       cursor = next;
     }
   }
-  return [...calls].sort(([, a], [, b]) => a.at - b.at || a.step - b.step).map(([id]) => id);
+  return [...calls].sort(([, a], [, b]) => a.at - b.at || a.step - b.step).map(([id, { execution }]) => [id, execution] as const);
 }
 
 /** Reads a call; null if it was deleted, or cannot be read. */

@@ -2,6 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
 
 import { assertRefused, folder, openStore } from "./support.mjs";
 
@@ -171,4 +174,63 @@ test("questions that are imported come too, also if their execution is written a
   while (asked.length < runs.length) asked.push((await questions.next()).value.execution);
   assert.deepEqual(asked.sort(), runs.sort());
   await questions.return();
+});
+
+/** An inbox whose changes and reads come when the test lets them. */
+async function controlledInbox(t) {
+  const contents = `export { followInbox } from "./inbox.ts"; export { ExecutionFollower } from "./follower.ts"; export { RunstateError } from "./errors.ts";`;
+  const stdin = { contents, resolveDir: fileURLToPath(new URL("../src", import.meta.url)) };
+  const { outputFiles } = await build({ stdin, bundle: true, format: "esm", platform: "node", write: false });
+  const { followInbox, ExecutionFollower, RunstateError } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+  const pages = [];
+  let wake = () => {};
+  const nextUnlessExpired = async () => {
+    while (pages.length === 0) await new Promise((resolve) => (wake = resolve));
+    return pages.shift();
+  };
+  const follower = new ExecutionFollower(() => ({ ready: async () => {}, nextUnlessExpired }));
+  const scene = { open: [], read: async () => {}, isThere: false, follower, change: (...page) => (pages.push(page), wake()) };
+  const invoke = async (operation) => {
+    if (operation === "cvm.calls") return { items: scene.open };
+    const { isThere } = scene;
+    await scene.read();
+    if (!isThere) throw new RunstateError({ code: "not_found", message: "its execution is not there" });
+    return { id: "c", executionId: "e", waitsFor: "person", claim: null };
+  };
+  const calls = followInbox({ follower, invoke, now: Date.now, warn: () => {} }, {}, async (call) => call.id);
+  t.after(() => calls.return());
+  return { scene, calls };
+}
+
+test("a call that is listed before its execution is there comes with it", async (t) => {
+  const { scene, calls } = await controlledInbox(t);
+  scene.open = [{ id: "c", executionId: "e", requestedAt: 1, step: 1 }];
+  const read = new Promise((resolve) => (scene.read = async () => resolve()));
+  const first = calls.next();
+  await read;
+  scene.isThere = true;
+  scene.change({ kind: "execution", executionId: "e", id: "e" });
+  assert.equal((await first).value, "c");
+});
+
+test("a call comes whose execution changes while the call is read", async (t) => {
+  const { scene, calls } = await controlledInbox(t);
+  const other = scene.follower.watch("other");
+  await other.open();
+  t.after(() => other.close());
+  const first = calls.next();
+  void other.change();
+  let answer;
+  const isRead = new Promise((resolve) => {
+    scene.read = () => (resolve(), new Promise((end) => (answer = end)));
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  scene.change({ kind: "call", executionId: "e", id: "c" });
+  await isRead;
+  scene.isThere = true;
+  scene.read = async () => {};
+  scene.change({ kind: "execution", executionId: "e", id: "e" });
+  await new Promise((resolve) => setImmediate(resolve));
+  answer();
+  assert.equal((await first).value, "c");
 });
