@@ -282,9 +282,9 @@ pub async fn snapshot_file_store(global: &GlobalArgs, out: Printer) -> Result<()
 async fn compact(folder: &FileStoreLocation) -> Result<CompactionResult, Error> {
     let options =
         FileStoreOptions { single_process: folder.single_process, must_exist: true, ..FileStoreOptions::default() };
-    let store = FileStore::open(&folder.directory, options).await?;
-    // The snapshot then has the indexes of every collection that this program knows.
-    runstate::store::StoreAdmin::migrate(&store, &catalog()?).await?;
+    let store = Arc::new(FileStore::open(&folder.directory, options).await?);
+    // The snapshot then has the indexes of every collection, those that were declared at run time included.
+    Engine::new(store.clone(), Arc::new(SystemHost), crate::domains()).await?;
     Ok(store.compact().await?)
 }
 

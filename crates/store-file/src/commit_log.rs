@@ -185,7 +185,7 @@ impl CommitLog {
     pub fn record_snapshot_result(&mut self, result: Result<(), StoreError>) {
         self.snapshot_error = result.err();
         if self.snapshot_error.is_some() {
-            self.size.snapshot_bytes = self.size.snapshot_bytes.max(self.size.commit_bytes).saturating_mul(2);
+            self.size.snapshot_bytes = self.size.snapshot_bytes.max(self.size.weight()).saturating_mul(2);
             self.needs_cleanup = false;
         }
     }

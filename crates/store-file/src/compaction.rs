@@ -56,7 +56,7 @@ impl SnapshotPolicy {
     /// Whether the commits since the last snapshot justify a new one, or a full disk does.
     fn is_due(&self, log: &CommitLog) -> bool {
         let LogSize { commit_bytes, commit_files, snapshot_bytes } = log.size;
-        let is_large = commit_bytes > snapshot_bytes && (commit_files >= self.files || commit_bytes >= self.bytes);
+        let is_large = log.size.weight() > snapshot_bytes && (commit_files >= self.files || commit_bytes >= self.bytes);
         is_large || log.reserve_released && *self != Self::NEVER
     }
 }

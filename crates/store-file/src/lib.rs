@@ -133,8 +133,9 @@ pub struct FileStoreOptions {
     pub snapshots: SnapshotPolicy,
 }
 
-/// Condition for an automatic snapshot: the commits since the last one are larger than it, and reach one of these
-/// limits.
+/// Condition for an automatic snapshot: the commits since the last one weigh more than it, and reach one of these
+/// limits. A commit file weighs eight times its bytes and 64 KiB: opening the store reads and applies it again, while a
+/// snapshot copies what has not changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotPolicy {
     /// Number of commit files.
@@ -150,7 +151,7 @@ impl SnapshotPolicy {
 
 impl Default for SnapshotPolicy {
     fn default() -> Self {
-        Self { files: 512, bytes: 8 * 1024 * 1024 }
+        Self { files: 256, bytes: 1024 * 1024 }
     }
 }
 

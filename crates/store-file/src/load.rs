@@ -103,6 +103,21 @@ pub struct LogSize {
     pub commit_bytes: u64,
 }
 
+/// What a commit file weighs beside its bytes. Opening the store reads it again, which takes about as long as it takes
+/// to copy so many bytes of a snapshot.
+const FILE_WEIGHT: u64 = 64 * 1024;
+
+/// How many bytes of a snapshot are copied in the time in which one byte of a commit is applied.
+const BYTE_WEIGHT: u64 = 8;
+
+impl LogSize {
+    /// The weight of the commits, in bytes of a snapshot that take as long.
+    pub fn weight(self) -> u64 {
+        let files = self.commit_files.saturating_mul(FILE_WEIGHT);
+        self.commit_bytes.saturating_mul(BYTE_WEIGHT).saturating_add(files)
+    }
+}
+
 impl Sequence for LoadStore {
     type Output = Result<LoadedStore, StoreError>;
 

@@ -9,7 +9,7 @@ use runstate_core::schema::Key;
 use runstate_store::tables::{Base, BasePart, EntryKey, RowIter, ScanDirection};
 use runstate_store::{StoreError, StoredDocument};
 
-use super::block::{Block, BlockCache, DocumentRow, EntryRow, Flaw, SectionKind, SnapshotRow};
+use super::block::{Block, BlockCache, DocumentRow, EntryRow, Flaw, RawBlock, SectionKind, SnapshotRow, parse_key};
 use super::open::{BlockLocation, Section, check_whole};
 use super::{SnapshotError, unreadable};
 use crate::fs::RandomAccessFile;
@@ -124,18 +124,22 @@ impl SnapshotBase {
     /// Returns the ids of the documents in a damaged block, as far as its lines can be read.
     fn scan_ids(&self, block: &BlockLocation) -> Vec<Arc<str>> {
         let Ok(raw) = self.source.read_at(block.at, block.bytes) else { return Vec::new() };
-        let id = |line| {
-            DocumentRow::parse_key(line, SectionKind::Documents).ok().map(|id| String::from_utf8_lossy(&id).into())
-        };
+        let id = |line| parse_key(line, SectionKind::Documents).ok().map(|id| String::from_utf8_lossy(&id).into());
         raw.split(|b| *b == b'\n').filter_map(id).collect()
     }
 
     /// Reads a block from the file; `None` if there is no such block.
     fn read_block<T: SnapshotRow>(&self, number: usize, index: usize) -> Result<Option<Block<T>>, StoreError> {
-        let Some((collection, section)) = self.sections.get(number) else { return Ok(None) };
+        let Some((collection, _)) = self.sections.get(number) else { return Ok(None) };
+        Ok(self.read_raw_block(number, index)?.map(|raw| Block::new(raw, collection.clone())))
+    }
+
+    /// Reads the lines of a block from the file; `None` if there is no such block.
+    pub(super) fn read_raw_block(&self, number: usize, index: usize) -> Result<Option<RawBlock>, StoreError> {
+        let Some((_, section)) = self.sections.get(number) else { return Ok(None) };
         let Some(block) = section.blocks.get(index) else { return Ok(None) };
         let raw = self.source.read_at(block.at, block.bytes).map_err(|e| unreadable(&self.path, &e))?;
-        Block::new(raw, block, section.kind, collection.clone()).map(Some).map_err(|flaw| self.corrupt_error(flaw))
+        RawBlock::new(raw, block, section.kind).map(Some).map_err(|flaw| self.corrupt_error(flaw))
     }
 
     /// Returns a block from the cache, or reads it from the file.
@@ -159,7 +163,7 @@ impl SnapshotBase {
         blocks.partition_point(|block| predicate(&block.first))
     }
 
-    fn corrupt_error(&self, (at, why): Flaw) -> StoreError {
+    pub(super) fn corrupt_error(&self, (at, why): Flaw) -> StoreError {
         StoreError::Corrupt { at: format!("{} at byte {at}", self.path), why }
     }
 

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -15,13 +16,19 @@ use serde::{Deserialize, Serialize};
 
 use super::open::BlockLocation;
 
-/// A block in memory.
-pub struct Block<T> {
+/// The bytes of a block, checked against its entry in the directory.
+pub struct RawBlock {
     /// Offset in the file.
     at: u64,
     raw: Vec<u8>,
-    rows: Vec<(usize, OnceLock<T>)>,
+    starts: Vec<usize>,
     kind: SectionKind,
+}
+
+/// A block in memory.
+pub struct Block<T> {
+    raw: RawBlock,
+    rows: Vec<OnceLock<T>>,
     collection: Arc<str>,
     /// Bytes of the parsed lines.
     parsed: AtomicUsize,
@@ -33,27 +40,80 @@ pub type Flaw = (u64, String);
 /// Section and index of a block.
 pub type BlockId = (usize, usize);
 
-impl<T: SnapshotRow> Block<T> {
+impl RawBlock {
     /// Checks the bytes of a block against its entry in the directory.
-    pub fn new(raw: Vec<u8>, location: &BlockLocation, kind: SectionKind, collection: Arc<str>) -> Result<Self, Flaw> {
+    pub fn new(raw: Vec<u8>, location: &BlockLocation, kind: SectionKind) -> Result<Self, Flaw> {
         let (at, rows) = (location.at, location.rows);
         if crc32fast::hash(&raw) != location.crc {
             return Err((at, "its checksum does not match: it was edited, or the disk changed it".to_owned()));
         }
         let mut starts = Vec::with_capacity(rows);
-        let mut start = 0;
-        for line in raw.split_inclusive(|b| *b == b'\n') {
-            starts.push((start, OnceLock::new()));
-            start += line.len();
-        }
+        starts.push(0);
+        starts.extend(memchr::memchr_iter(b'\n', &raw).map(|newline| newline + 1));
+        // No row begins after the last newline.
+        starts.pop_if(|start| *start == raw.len());
         if starts.len() != rows {
             return Err((at, format!("it has {} rows, but the directory says {rows}", starts.len())));
         }
-        let block = Self { at, raw, rows: starts, kind, collection, parsed: AtomicUsize::new(0) };
+        let block = Self { at, raw, starts, kind };
         match block.key(0).transpose()? {
             Some(first) if *first == *location.first => Ok(block),
             _ => Err((at, "its first key is not the one in the directory".to_owned())),
         }
+    }
+
+    /// Returns the number of rows.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Returns the lines of some rows.
+    pub fn lines(&self, rows: Range<usize>) -> &[u8] {
+        let start = |row| self.starts.get(row).copied().unwrap_or(self.raw.len());
+        self.raw.get(start(rows.start)..start(rows.end)).unwrap_or_default()
+    }
+
+    /// Returns the key of the row at an index, without parsing the rest of the row; `None` if there are fewer rows.
+    pub fn key(&self, at: usize) -> Option<Result<Cow<'_, [u8]>, Flaw>> {
+        self.starts.get(at)?;
+        Some(parse_key(self.lines(at..at + 1), self.kind).map_err(|why| self.flaw(at, why)))
+    }
+
+    /// Returns the number of rows before `row` and from it on whose key is less than `key`.
+    pub fn rows_before(&self, row: usize, key: &[u8]) -> Result<usize, Flaw> {
+        partition(row..self.len(), |at| self.key(at), |found| found < key)
+    }
+
+    /// Returns the damage of a row.
+    fn flaw(&self, at: usize, why: String) -> Flaw {
+        (self.at.saturating_add(self.starts.get(at).map_or(0, |start| *start as u64)), why)
+    }
+}
+
+/// Returns the end of the rows at the beginning of a range whose key satisfies `predicate`.
+fn partition<'a>(
+    rows: Range<usize>,
+    key: impl Fn(usize) -> Option<Result<Cow<'a, [u8]>, Flaw>>,
+    predicate: impl Fn(&[u8]) -> bool,
+) -> Result<usize, Flaw> {
+    let (mut low, mut high) = (rows.start, rows.end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let Some(key) = key(middle) else { break };
+        if predicate(&key?) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+impl<T: SnapshotRow> Block<T> {
+    /// Creates the block of a section of `collection`.
+    pub fn new(raw: RawBlock, collection: Arc<str>) -> Self {
+        let rows = std::iter::repeat_with(OnceLock::new).take(raw.len()).collect();
+        Self { raw, rows, collection, parsed: AtomicUsize::new(0) }
     }
 
     /// Returns the number of rows.
@@ -63,54 +123,33 @@ impl<T: SnapshotRow> Block<T> {
 
     /// Returns the row at an index; `None` if there are fewer rows.
     pub fn row(&self, at: usize) -> Option<Result<&T, Flaw>> {
-        let (start, parsed) = self.rows.get(at)?;
+        let parsed = self.rows.get(at)?;
         if let Some(row) = parsed.get() {
             return Some(Ok(row));
         }
-        let line = self.line(at);
-        match T::parse(line, self.kind, &self.collection) {
+        let line = self.raw.lines(at..at + 1);
+        match T::parse(line, self.raw.kind, &self.collection) {
             Ok(row) => {
                 self.parsed.fetch_add(line.len(), Ordering::Relaxed);
                 Some(Ok(parsed.get_or_init(|| row)))
             }
-            Err(why) => Some(Err((self.at.saturating_add(*start as u64), why))),
+            Err(why) => Some(Err(self.raw.flaw(at, why))),
         }
-    }
-
-    /// Returns the key of the row at an index, without parsing the rest of the row; `None` if there are fewer rows.
-    fn key(&self, at: usize) -> Option<Result<Cow<'_, [u8]>, Flaw>> {
-        let (start, parsed) = self.rows.get(at)?;
-        if let Some(row) = parsed.get() {
-            return Some(Ok(Cow::Borrowed(row.key())));
-        }
-        Some(T::parse_key(self.line(at), self.kind).map_err(|why| (self.at.saturating_add(*start as u64), why)))
-    }
-
-    fn line(&self, at: usize) -> &[u8] {
-        let start = self.rows.get(at).map_or(self.raw.len(), |(start, _)| *start);
-        let end = self.rows.get(at + 1).map_or(self.raw.len(), |(next, _)| *next);
-        self.raw.get(start..end).unwrap_or_default()
     }
 
     /// Returns the number of leading rows whose key satisfies `predicate`.
     pub fn partition(&self, predicate: impl Fn(&[u8]) -> bool) -> Result<usize, Flaw> {
-        let (mut low, mut high) = (0, self.rows.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let Some(key) = self.key(middle) else { break };
-            if predicate(&key?) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
+        let key = |at: usize| match self.rows.get(at)?.get() {
+            Some(row) => Some(Ok(Cow::Borrowed(row.key()))),
+            None => self.raw.key(at),
+        };
+        partition(0..self.len(), key, predicate)
     }
 
     fn weight(&self) -> usize {
         // A parsed row takes about three times the memory of its text.
         let parsed = 3 * self.parsed.load(Ordering::Relaxed);
-        self.raw.len() + parsed + self.rows.len() * size_of::<(usize, OnceLock<T>)>() + 256
+        self.raw.raw.len() + parsed + self.rows.len() * size_of::<(usize, OnceLock<T>)>() + 256
     }
 }
 
@@ -222,11 +261,31 @@ pub trait SnapshotRow: Clone {
     /// Parses the line of a row of `collection`; the error says what is wrong with it.
     fn parse(line: &[u8], kind: SectionKind, collection: &str) -> Result<Self, String>;
 
-    /// Parses only the key of a line.
-    fn parse_key(line: &[u8], kind: SectionKind) -> Result<Cow<'_, [u8]>, String>;
-
     /// Returns the sort key.
     fn key(&self) -> &[u8];
+}
+
+/// Parses only the key of a line.
+pub fn parse_key(line: &[u8], kind: SectionKind) -> Result<Cow<'_, [u8]>, String> {
+    if kind != SectionKind::Documents {
+        return EntryRow::parse(line, kind, "").map(|(key, _)| Cow::Owned(key.to_vec()));
+    }
+    if let Some(id) = leading_id(line) {
+        return Ok(Cow::Borrowed(id));
+    }
+    let IdLine { id } = serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
+    Ok(match id {
+        Cow::Borrowed(id) => Cow::Borrowed(id.as_bytes()),
+        Cow::Owned(id) => Cow::Owned(id.into_bytes()),
+    })
+}
+
+/// Returns the id in a line as [`write_document`] writes it, unless it is escaped. The rest of the line is not read.
+fn leading_id(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"{\"c\":\"")?;
+    let rest = rest.get(memchr::memchr2(b'"', b'\\', rest)?..)?.strip_prefix(b"\",\"id\":\"")?;
+    let end = memchr::memchr2(b'"', b'\\', rest)?;
+    (rest.get(end) == Some(&b'"')).then(|| &rest[..end])
 }
 
 /// A document with its id.
@@ -243,14 +302,6 @@ impl SnapshotRow for DocumentRow {
             return Err(format!("a document of {} is in the part of {collection}", line.c));
         }
         Ok((line.id.into(), StoredDocument { revision: line.rev, version: line.v, document: line.doc }))
-    }
-
-    fn parse_key(line: &[u8], _: SectionKind) -> Result<Cow<'_, [u8]>, String> {
-        let IdLine { id } = serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
-        Ok(match id {
-            Cow::Borrowed(id) => Cow::Borrowed(id.as_bytes()),
-            Cow::Owned(id) => Cow::Owned(id.into_bytes()),
-        })
     }
 
     fn key(&self) -> &[u8] {
@@ -270,11 +321,6 @@ impl SnapshotRow for EntryRow {
         };
         key.extend_from_slice(id.as_bytes());
         Ok((key.into(), id.into()))
-    }
-
-    fn parse_key(line: &[u8], kind: SectionKind) -> Result<Cow<'_, [u8]>, String> {
-        let (key, _) = Self::parse(line, kind, "")?;
-        Ok(Cow::Owned(key.to_vec()))
     }
 
     fn key(&self) -> &[u8] {

@@ -25,6 +25,7 @@
 
 mod base;
 mod block;
+mod merge;
 mod open;
 #[cfg(test)]
 mod tests;

@@ -18,8 +18,8 @@ use crate::fs::{FsError, RandomAccessFile};
 /// Maximum size of a file whose whole checksum is checked at opening.
 const FULL_CHECK_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Bytes of one read when the whole file is read.
-const READ_BYTES: u64 = 1024 * 1024;
+/// Bytes of one read when the whole file is read. They stay in the cache of a processor.
+const READ_BYTES: u64 = 64 * 1024;
 
 /// Maximum length of the first line and of the last line.
 const MAX_LINE_BYTES: u64 = 4096;

@@ -1,14 +1,16 @@
 //! Writes a snapshot piece by piece from an immutable copy of the tables. Memory holds one block and the directory so
 //! far.
 
-use std::ops::Bound;
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use runstate_store::StoreError;
-use runstate_store::tables::{EntryKind, IndexDescriptor, Tables, strip_id};
+use runstate_store::tables::{BasePart, EntryKind, IndexDescriptor, Tables};
 
 use super::SnapshotHeader;
+use super::base::SnapshotBase;
 use super::block::{SectionKind, write_document, write_entry, write_line};
+use super::merge::{BlockBuffer, RowChange, SectionMerge};
 use super::open::{BlockLocation, LARGEST_DIRECTORY, LastLine, Section, crc_text};
 use crate::format::{seal_bytes, snapshot_path};
 use crate::fs::{FsError, Pieces, Reason};
@@ -60,16 +62,7 @@ enum SectionSource {
 struct SectionWriter {
     source: SectionSource,
     section: Section,
-    last: Option<Vec<u8>>,
-    entry: Option<Vec<u8>>,
-    clashes: bool,
-}
-
-/// One block: its bytes, its rows and its first key.
-struct BlockBuffer {
-    bytes: Vec<u8>,
-    rows: usize,
-    first: Box<[u8]>,
+    merge: SectionMerge,
 }
 
 /// Returns the pieces of a snapshot of `tables`. Later changes of `tables` do not affect them.
@@ -242,22 +235,26 @@ impl Pieces for SnapshotPieces {
 
 impl SectionWriter {
     fn new(source: SectionSource) -> Self {
+        let mut merge = SectionMerge::default();
         let (collection, kind, index, made_by) = match &source {
             SectionSource::Documents(collection) => (collection.clone(), SectionKind::Documents, None, None),
             SectionSource::Index(part) => {
                 let (kind, index) = match &part.kind {
-                    EntryKind::Declared { name, .. } => (SectionKind::Entries, Some(name.clone())),
+                    EntryKind::Declared { name, unique } => {
+                        merge = if *unique { SectionMerge::of_unique_index() } else { merge };
+                        (SectionKind::Entries, Some(name.clone()))
+                    }
                     EntryKind::Deadlines => (SectionKind::Deadlines, None),
                 };
                 (part.collection.clone(), kind, index, Some(part.made_by.to_string()))
             }
         };
         let section = Section { collection, kind, index, made_by, rows: 0, blocks: Vec::new() };
-        Self { source, section, last: None, entry: None, clashes: false }
+        Self { source, section, merge }
     }
 
     fn finish(mut self) -> Section {
-        if self.clashes {
+        if self.merge.has_duplicates() {
             self.section.made_by = Some(CLASHES.to_owned());
         }
         self.section
@@ -265,49 +262,27 @@ impl SectionWriter {
 
     /// Returns the next block of at least `min_bytes`, except the last one; `None` if there are no more rows.
     fn next_block(&mut self, tables: &Tables, min_bytes: u64) -> Result<Option<BlockBuffer>, StoreError> {
-        let mut block = BlockBuffer { bytes: Vec::new(), rows: 0, first: Box::default() };
-        let full = |block: &BlockBuffer| block.bytes.len() as u64 >= min_bytes;
-        match &self.source {
+        let base = tables.base().and_then(|base| (base as &dyn Any).downcast_ref::<SnapshotBase>());
+        let base = |part: Option<BasePart>| Some((base?, part?.number));
+        let from = self.merge.changes_from().map(<[u8]>::to_vec);
+        let block = match &self.source {
             SectionSource::Documents(collection) => {
-                let last = self.last.as_deref().map(|last| String::from_utf8_lossy(last).into_owned());
-                let from = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-                for row in tables.documents(collection, from) {
-                    let (id, stored) = row?;
-                    write_document(&mut block.bytes, collection, &id, &stored)?;
-                    block.add_row(id.as_bytes(), &mut self.last);
-                    if full(&block) {
-                        break;
-                    }
-                }
+                let from = from.as_ref().map(|from| String::from_utf8_lossy(from));
+                let from = from.as_ref().map(|from| &**from);
+                let (part, changes) = tables.document_changes(collection, from);
+                let changes =
+                    changes.map(|(id, stored)| RowChange { key: id.as_bytes(), row: stored.map(|row| (id, row)) });
+                self.merge.next_block(base(part), changes, min_bytes, |out, (id, stored)| {
+                    write_document(out, collection, id, stored)
+                })
             }
-            SectionSource::Index(part) => {
-                let from = self.last.clone().map_or(Bound::Unbounded, Bound::Excluded);
-                let unique = matches!(part.kind, EntryKind::Declared { unique: true, .. });
-                for row in tables.entries(part, from) {
-                    let (key, id) = row?;
-                    write_entry(&mut block.bytes, self.section.kind, &key, &id)?;
-                    if unique {
-                        let entry = strip_id(&key, &id);
-                        self.clashes |= self.entry.as_deref() == Some(entry);
-                        self.entry = Some(entry.to_vec());
-                    }
-                    block.add_row(&key, &mut self.last);
-                    if full(&block) {
-                        break;
-                    }
-                }
+            SectionSource::Index(index) => {
+                let (part, changes) = tables.entry_changes(index, from.as_ref().map(Vec::as_slice));
+                let changes = changes.map(|(key, id)| RowChange { key, row: id.map(|id| (&**key, id)) });
+                let kind = self.section.kind;
+                self.merge.next_block(base(part), changes, min_bytes, |out, (key, id)| write_entry(out, kind, key, id))
             }
-        }
+        }?;
         Ok((block.rows > 0).then_some(block))
-    }
-}
-
-impl BlockBuffer {
-    fn add_row(&mut self, key: &[u8], last: &mut Option<Vec<u8>>) {
-        if self.rows == 0 {
-            self.first = key.into();
-        }
-        self.rows += 1;
-        *last = Some(key.to_vec());
     }
 }

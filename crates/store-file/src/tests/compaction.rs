@@ -119,7 +119,7 @@ fn rule_10_the_next_writer_fences_then_cleans_up_after_a_crash() {
 }
 
 #[test]
-fn a_snapshot_is_taken_when_commits_are_larger_than_the_last_one() {
+fn a_snapshot_is_taken_when_commits_weigh_more_than_the_last_one() {
     let disk = Disk::new();
     let snapshots = SnapshotPolicy { files: 8, bytes: u64::MAX };
     let a = block_on(FileStore::open_on(disk.process(), FileStoreOptions { snapshots, ..quiet_options() })).unwrap();
@@ -127,12 +127,12 @@ fn a_snapshot_is_taken_when_commits_are_larger_than_the_last_one() {
     let mut max_commits = 0;
     for n in 0..100 {
         let id = n.to_string();
-        commit(&a, &id, vec![insert(&id, &id)]).unwrap();
+        commit(&a, &id, vec![insert(&id, &id.repeat(5_000))]).unwrap();
         max_commits = max_commits.max(disk.names("commits").len());
     }
     assert_eq!(disk.names("snapshots").len(), 1);
     assert!(a.log().head.base.unwrap() > 50);
-    // As the snapshot grows, more commits are needed to exceed it.
+    // As the snapshot grows, more commits are needed to outweigh it.
     assert!((9..60).contains(&max_commits), "{max_commits}");
     let (b, _) = open(&disk);
     assert_eq!(ids(&b).len(), 100);

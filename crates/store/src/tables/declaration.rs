@@ -15,7 +15,7 @@ use runstate_value::{Document, SortedMap};
 use super::index::TableIndex;
 use super::overlay::{Base, EntrySet, OverlayChange, TableDocuments};
 use super::{CollectionTable, EntryKind, Expiry, Tables, deadline, encode_deadline};
-use crate::{BatchLimits, COMMANDS, StoreError};
+use crate::{BatchLimits, COMMANDS, StoreError, StoredDocument};
 
 impl Tables {
     /// Creates tables over `base`, without a catalog yet.
@@ -91,7 +91,7 @@ impl Tables {
             let source = match existing {
                 Some(at) => EntrySource::Existing(at),
                 None if policy == MissingIndexPolicy::Skip && builder.lacks(&made_by) => continue,
-                None => EntrySource::Built(builder.add(extractor)?),
+                None => EntrySource::Built(builder.add(extractor)),
             };
             indexes.push((index, made_by, source));
         }
@@ -104,7 +104,7 @@ impl Tables {
             if existing {
                 expiry = Some((made_by, EntrySource::Existing(0)));
             } else if policy == MissingIndexPolicy::Build || !builder.lacks(&made_by) {
-                expiry = Some((made_by, EntrySource::Built(builder.add(extractor)?)));
+                expiry = Some((made_by, EntrySource::Built(builder.add(extractor))));
             }
         }
         let built = builder.finish()?;
@@ -197,40 +197,38 @@ impl IndexBuilder<'_> {
             && self.base.is_some_and(|base| base.index(self.declared.name, made_by).is_none())
     }
 
-    fn add(&mut self, extractor: EntryExtractor) -> Result<usize, StoreError> {
+    /// Adds an index. Returns its position among the built ones.
+    fn add(&mut self, extractor: EntryExtractor) -> usize {
         let found = self.base.and_then(|base| Some((base, base.index(self.declared.name, &extractor.made_by)?)));
-        let keys = match found {
-            Some((base, part)) => self.apply_changes(EntrySet::with_base(base.clone(), part), &extractor)?,
-            None => EntrySet::default(),
-        };
+        let keys = found.map_or_else(EntrySet::default, |(base, part)| EntrySet::with_base(base.clone(), part));
         self.built.push((extractor, keys));
-        Ok(self.built.len() - 1)
+        self.built.len() - 1
     }
 
-    /// Updates the entries of the base with the overlay of its documents.
-    fn apply_changes(&self, mut keys: EntrySet, extractor: &EntryExtractor) -> Result<EntrySet, StoreError> {
-        for change in self.documents.changes() {
+    fn finish(self) -> Result<Vec<EntrySet>, StoreError> {
+        let Self { documents, mut built, .. } = self;
+        let (mut based, mut empty): (Vec<_>, Vec<_>) = built.iter_mut().partition(|(_, keys)| keys.has_base());
+        // The entries of the base are updated with the overlay of its documents.
+        let changes = (!based.is_empty()).then(|| documents.changes()).into_iter().flatten();
+        for change in changes {
             let OverlayChange { id, before, after } = change?;
-            let entries = |document: Option<&Document>| document.map(|d| extractor.entries(d)).unwrap_or_default();
-            let before = entries(before.as_ref().map(|stored| &*stored.document));
-            let after = entries(after.as_ref().map(|stored| &*stored.document));
-            before.iter().filter(|entry| !after.contains(entry)).for_each(|entry| keys.remove(entry, &id));
-            after.iter().filter(|entry| !before.contains(entry)).for_each(|entry| keys.insert(entry, &id));
-        }
-        Ok(keys)
-    }
-
-    fn finish(mut self) -> Result<Vec<EntrySet>, StoreError> {
-        if self.built.iter().any(|(_, keys)| !keys.has_base()) {
-            for row in self.documents.iter_from(Bound::Unbounded) {
-                let (id, stored) = row?;
-                for (extractor, keys) in self.built.iter_mut().filter(|(_, keys)| !keys.has_base()) {
-                    let entries = extractor.entries(&stored.document);
-                    entries.iter().for_each(|entry| keys.insert(entry, &id));
-                }
+            for (extractor, keys) in &mut based {
+                let entries = |stored: &Option<StoredDocument>| {
+                    stored.as_ref().map(|stored| extractor.entries(&stored.document)).unwrap_or_default()
+                };
+                let (before, after) = (entries(&before), entries(&after));
+                before.iter().filter(|entry| !after.contains(entry)).for_each(|entry| keys.remove(entry, &id));
+                after.iter().filter(|entry| !before.contains(entry)).for_each(|entry| keys.insert(entry, &id));
             }
         }
-        Ok(self.built.into_iter().map(|(_, keys)| keys).collect())
+        let rows = (!empty.is_empty()).then(|| documents.iter_from(Bound::Unbounded)).into_iter().flatten();
+        for row in rows {
+            let (id, stored) = row?;
+            for (extractor, keys) in &mut empty {
+                extractor.entries(&stored.document).iter().for_each(|entry| keys.insert(entry, &id));
+            }
+        }
+        Ok(built.into_iter().map(|(_, keys)| keys).collect())
     }
 }
 

@@ -253,6 +253,33 @@ impl Tables {
             .flatten()
     }
 
+    /// Returns the base.
+    pub fn base(&self) -> Option<&dyn Base> {
+        self.base.as_deref()
+    }
+
+    /// Returns the part of the base under the documents of a collection, and the rows since, from an id on; none: the
+    /// document was deleted.
+    pub fn document_changes<'a>(
+        &'a self,
+        collection: &str,
+        from: Bound<&str>,
+    ) -> (Option<BasePart>, impl Iterator<Item = (&'a Arc<str>, Option<&'a StoredDocument>)> + use<'a>) {
+        let documents = self.tables.get(collection).map(|table| &table.documents);
+        let changes = documents.map(|documents| documents.overlay_rows(from)).into_iter().flatten();
+        (documents.and_then(TableDocuments::part), changes)
+    }
+
+    /// As [`Tables::document_changes`], for the entries of an index.
+    pub fn entry_changes<'a>(
+        &'a self,
+        part: &IndexDescriptor,
+        from: Bound<&[u8]>,
+    ) -> (Option<BasePart>, impl Iterator<Item = (&'a EntryKey, Option<&'a Arc<str>>)> + use<'a>) {
+        let entries = self.entry_set(part);
+        (entries.and_then(EntrySet::part), entries.map(|entries| entries.overlay_rows(from)).into_iter().flatten())
+    }
+
     fn entry_set(&self, part: &IndexDescriptor) -> Option<&EntrySet> {
         let table = self.tables.get(part.collection.as_str())?;
         match part.kind {

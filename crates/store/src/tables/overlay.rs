@@ -3,6 +3,7 @@
 //!
 //! A base is read piece by piece, as a file is. This module does not know its origin.
 
+use std::any::Any;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
@@ -43,6 +44,17 @@ impl<K: Ord, V> Overlay<K, V> {
         } else {
             self.0.insert(key, OverlayRow { current, in_base });
         }
+    }
+
+    /// Returns the rows from a key on.
+    fn rows<'a, Q: Ord + ?Sized>(
+        &'a self,
+        from: Bound<&Q>,
+    ) -> impl Iterator<Item = (&'a K, Option<&'a V>)> + use<'a, K, V, Q>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.range((from, Bound::Unbounded)).map(|(key, row)| (key, row.current.as_ref()))
     }
 
     fn range<Q: Ord + ?Sized>(&self, from: Bound<&Q>, to: Bound<&Q>) -> Option<btree_map::Range<'_, K, OverlayRow<V>>>
@@ -112,6 +124,14 @@ impl TableDocuments {
         MergeIter::new(base, self.overlay.range::<str>(from, Bound::Unbounded), ScanDirection::Forward)
     }
 
+    /// Returns the rows since the base, from an id on; none: the document was deleted.
+    pub(super) fn overlay_rows<'a>(
+        &'a self,
+        from: Bound<&str>,
+    ) -> impl Iterator<Item = (&'a Arc<str>, Option<&'a StoredDocument>)> + use<'a> {
+        self.overlay.rows(from)
+    }
+
     /// Returns the documents that changed since the base.
     pub(super) fn changes(&self) -> impl Iterator<Item = Result<OverlayChange, StoreError>> {
         self.overlay.0.iter().map(|(id, row)| {
@@ -163,6 +183,14 @@ impl EntrySet {
         let to = range.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let base = self.base.as_ref().map(|(base, part)| base.entries(*part, (from, to), direction));
         MergeIter::new(base, self.overlay.range::<[u8]>(from, to), direction)
+    }
+
+    /// Returns the rows since the base, from a key on; none: the entry was removed.
+    pub(super) fn overlay_rows<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+    ) -> impl Iterator<Item = (&'a EntryKey, Option<&'a Arc<str>>)> + use<'a> {
+        self.overlay.rows(from)
     }
 
     /// Returns the entries of the overlay, in order.
@@ -281,7 +309,7 @@ pub enum ScanDirection {
 }
 
 /// An immutable state. A small read costs little, because nothing is read as a whole.
-pub trait Base: MaybeSync + fmt::Debug {
+pub trait Base: MaybeSync + fmt::Debug + Any {
     /// Returns the collections that have documents, in order.
     fn collections(&self) -> Vec<(String, BasePart)>;
 

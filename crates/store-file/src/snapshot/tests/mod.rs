@@ -223,3 +223,42 @@ fn a_clash_in_a_base_or_above_it_is_found_when_uniqueness_is_declared() {
     let base = open_base(&write(&header(), &followed).unwrap());
     assert_eq!(violated(&mut Tables::with_base(base, BatchLimits::default()).unwrap()), expected);
 }
+
+#[test]
+fn changes_anywhere_in_a_base_are_merged_into_the_next_snapshot() {
+    let delete = |id: String| Write { key: Key::new(&NOTES, &id), expect: Expectation::Any, op: WriteOp::Delete };
+    let change = |n: u32| put(&NOTES, &format!("{n:05}"), note(n + 7));
+    let cases: [(&str, Vec<Write>); 6] = [
+        ("nothing", vec![]),
+        ("first and last", vec![change(0), change(299)]),
+        ("before, between and after all", vec![put(&NOTES, "/", note(1)), put(&NOTES, "00007x", note(2)), change(900)]),
+        ("a whole block is deleted", (100..160).map(|n| delete(format!("{n:05}"))).collect()),
+        ("all are deleted", (0..300).map(|n| delete(format!("{n:05}"))).collect()),
+        ("an entry of a unique index", vec![put(&NAMES, "n9", json!({"live": true, "name": "9"}))]),
+    ];
+    for (name, writes) in cases {
+        for least in [1, 300, 4_000, 1 << 20] {
+            let mut plain = filled_tables(300);
+            let bytes = super::write::pieces_with_block_size(&header(), &plain, least).into_bytes().unwrap();
+            let mut based = tables_over(open_base(&bytes));
+            let batch = batch("change", writes.clone());
+            commit(&mut plain, &batch);
+            commit(&mut based, &batch);
+            let merged =
+                open_base(&super::write::pieces_with_block_size(&header(), &based, least).into_bytes().unwrap());
+            merged.verify().unwrap();
+            assert_eq!(dump(&tables_over(merged)).unwrap(), dump(&plain).unwrap(), "{name}, blocks of {least}");
+        }
+    }
+}
+
+#[test]
+fn the_id_of_a_line_is_found_without_parsing_the_rest() {
+    let stored = filled_tables(1).get(&Key::new(&NOTES, "00000")).unwrap().unwrap();
+    for (collection, id) in [("t.notes", "a"), ("t.notes", "\"\\é\u{7f}"), ("un\"declared", "x")] {
+        let mut line = Vec::new();
+        super::block::write_document(&mut line, collection, id, &stored).unwrap();
+        let key = super::block::parse_key(&line, super::block::SectionKind::Documents).unwrap();
+        assert_eq!(&*key, id.as_bytes(), "{collection}");
+    }
+}
