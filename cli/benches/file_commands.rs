@@ -1,6 +1,6 @@
 //! One command of the command line on a file store: a list and a heartbeat with 10,000 sessions, and a list after an
-//! import of 15,000 documents. Each runs as a process of its own; its processor time and peak memory are what the system
-//! counted. The raw cost is a process that does nothing, and reading all files of the store once.
+//! import of 15,000 documents. Each runs as a process of its own; its processor time and peak memory are what the
+//! system counted. The raw cost is a process that does nothing, and reading all files of the store once.
 
 #[path = "../../benches/figures/mod.rs"]
 mod figures;

@@ -128,13 +128,13 @@ impl SnapshotBase {
         raw.split(|b| *b == b'\n').filter_map(id).collect()
     }
 
-    /// Reads a block from the file; `None` if there is no such block.
+    /// Reads a block from the file; `None`: the directory does not have it.
     fn read_block<T: SnapshotRow>(&self, number: usize, index: usize) -> Result<Option<Block<T>>, StoreError> {
         let Some((collection, _)) = self.sections.get(number) else { return Ok(None) };
         Ok(self.read_raw_block(number, index)?.map(|raw| Block::new(raw, collection.clone())))
     }
 
-    /// Reads the lines of a block from the file; `None` if there is no such block.
+    /// Reads the lines of a block from the file; `None`: the directory does not have it.
     pub(super) fn read_raw_block(&self, number: usize, index: usize) -> Result<Option<RawBlock>, StoreError> {
         let Some((_, section)) = self.sections.get(number) else { return Ok(None) };
         let Some(block) = section.blocks.get(index) else { return Ok(None) };

@@ -1,5 +1,5 @@
-//! The rows of one section of a new snapshot: the lines of the base, copied as they are, and the rows that changed since.
-//! Unchanged rows are not parsed, so a snapshot costs little more than copying its file.
+//! The rows of one section of a new snapshot: the lines of the base, copied as they are, and the rows that changed
+//! since. Unchanged rows are not parsed, so a snapshot costs little more than copying its file.
 //!
 //! Known as: compaction of a log-structured merge tree.
 
