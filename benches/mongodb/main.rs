@@ -3,6 +3,7 @@
 //! alternate, so that a slow phase affects both. Uses the server of RUNSTATE_TEST_MONGODB, or starts one with
 //! RUNSTATE_MONGOD.
 
+mod app_steps;
 mod command_counter;
 #[path = "../figures/mod.rs"]
 mod figures;
@@ -14,6 +15,7 @@ mod raw;
 mod server;
 #[path = "../steps/mod.rs"]
 mod steps;
+mod verify;
 #[cfg(unix)]
 #[path = "../../tests/servers/support/wait.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "the tests use all of it, and may panic")]
@@ -54,18 +56,34 @@ async fn run_on_server() -> Result<(), BenchError> {
 async fn bench(url: &str) -> Result<(), BenchError> {
     let mut figures = Figures::create("mongodb")?;
     let name = format!("bench_{}", std::process::id());
-    let (library, raw) = (
-        Arc::new(LibraryTarget::new(Mongo::open(&with_database(url, &name)?, MongoOptions::default()).await?).await?),
-        Arc::new(RawTarget::open(url, &name).await?),
-    );
-    latency(&*library, &*raw, &mut figures).await?;
-    for clients in CLIENTS {
-        throughput(&library, &raw, clients, &mut figures).await?;
-    }
     let counter = CommandCounter::connect(url).await?;
-    let (step, raw_steps) = (count_commands(&counter, &*library).await?, count_commands(&counter, &*raw).await?);
+    // `cargo bench --bench mongodb -- apps` measures only these.
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let is_selected = |part: &str| only.as_ref().is_none_or(|only| only == part);
+    if is_selected("apps") {
+        app_steps::bench(&counter, url, &format!("{name}_apps"), &mut figures).await?;
+    }
+    if is_selected("verify") {
+        verify::bench(&counter, url, &format!("{name}_verify"), &mut figures).await?;
+    }
+    if is_selected("steps") {
+        bench_steps(&counter, url, &name, &mut figures).await?;
+    }
+    Ok(())
+}
+
+async fn bench_steps(counter: &CommandCounter, url: &str, name: &str, figures: &mut Figures) -> Result<(), BenchError> {
+    let (library, raw) = (
+        Arc::new(LibraryTarget::new(Mongo::open(&with_database(url, name)?, MongoOptions::default()).await?).await?),
+        Arc::new(RawTarget::open(url, name).await?),
+    );
+    latency(&*library, &*raw, figures).await?;
+    for clients in CLIENTS {
+        throughput(&library, &raw, clients, figures).await?;
+    }
+    let (step, raw_steps) = (count_commands(counter, &*library).await?, count_commands(counter, &*raw).await?);
     figures.add(Figure::new("round trips of a step", "", step.total()).raw(raw_steps.total()).ratio_at_most(1.0))?;
-    bench_answers(&counter, &with_database(url, &format!("{name}_runs"))?, &mut figures).await?;
+    bench_answers(counter, &with_database(url, &format!("{name}_runs"))?, figures).await?;
     for workers in WORKERS {
         let name = format!("{name}_workers_{workers}");
         let begun = counter.server_counts().await?;
@@ -79,7 +97,7 @@ async fn bench(url: &str) -> Result<(), BenchError> {
         figures.add(Figure::new(format!("answers of {workers} workers"), "answers/s", rates.answered))?;
         raw.drop_all(&[&name]).await?;
     }
-    raw.drop_all(&[&name, &format!("{name}_runs")]).await
+    raw.drop_all(&[name, &format!("{name}_runs")]).await
 }
 
 async fn count_commands<S: StepTarget>(counter: &CommandCounter, steps: &S) -> Result<CommandCounts, BenchError> {
