@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mongodb::bson::{Document as BsonDocument, RawArrayBuf, RawDocumentBuf, Timestamp, doc, rawdoc};
+use mongodb::bson::{Document as BsonDocument, RawArrayBuf, RawDocument, RawDocumentBuf, Timestamp, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 use mongodb::{Cursor, Database};
 use runstate_core::id::CommandId;
@@ -75,37 +75,75 @@ async fn read_snapshot<'a>(
     ids_by_collection: &BTreeMap<&'a str, Vec<&'a str>>,
     freshness: Freshness,
 ) -> Result<BTreeMap<&'a str, DocumentMap>, AttemptError> {
-    let parts: Vec<(&str, &[&str])> =
-        ids_by_collection.iter().flat_map(|(name, ids)| split_ids(ids).into_iter().map(|part| (*name, part))).collect();
+    let commands = read_commands(mongo, declarations, ids_by_collection);
     let read_concern = match freshness {
         // One command reads one snapshot. Several commands must name its time.
-        Freshness::Session if parts.len() == 1 => mongo.confirmed_time.read_concern(),
+        Freshness::Session if commands.len() == 1 => mongo.confirmed_time.read_concern(),
         Freshness::Session => at_cluster_time(read_fence::read_snapshot_time(mongo).await?),
         Freshness::Linearizable => at_cluster_time(read_fence::pass_read_fence(mongo).await?),
     };
     let mut reads = JoinSet::new();
-    for (name, ids) in parts {
-        let namespace = mongo.layout.namespace(name);
-        let database = mongo.client.database(&namespace.database);
-        let codec = declarations.codec_or_default(name);
-        let find = doc! {
-            "find": namespace.collection,
-            "filter": time_series::filter_by_ids(&codec, ids),
-            // One more than there can be: the server then closes the cursor, and no second request is needed.
-            "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1),
-            "readConcern": read_concern.clone(),
-        };
-        let name = name.to_owned();
-        reads.spawn(async move { read_all(&database, find, &codec).await.map(|found| (name, found)) });
+    for ReadCommand { database, parts, .. } in commands {
+        let (database, read_concern) = (mongo.client.database(&database), read_concern.clone());
+        reads.spawn(async move { read_parts(&database, parts, read_concern).await });
     }
     let mut found = BTreeMap::new();
     while let Some(result) = reads.join_next().await {
-        let (name, documents) = result.map_err(|error| task_error(mongo, &error))??;
-        if let Some((name, _)) = ids_by_collection.get_key_value(name.as_str()) {
-            found.entry(*name).or_insert_with(DocumentMap::new).extend(documents);
+        for (name, documents) in result.map_err(|error| task_error(mongo, &error))?? {
+            if let Some((name, _)) = ids_by_collection.get_key_value(name.as_str()) {
+                found.entry(*name).or_insert_with(DocumentMap::new).extend(documents);
+            }
         }
     }
     Ok(found)
+}
+
+/// Documents of one database, by their ids. They are read by one command.
+struct ReadCommand {
+    database: String,
+    parts: Vec<ReadPart>,
+    bytes: usize,
+}
+
+/// Documents of one collection.
+struct ReadPart {
+    name: String,
+    /// Its name on the server.
+    collection: String,
+    codec: Arc<CollectionCodec>,
+    filter: BsonDocument,
+    /// The number of ids.
+    count: usize,
+}
+
+/// As few commands as the server accepts: each reads several collections of a database.
+fn read_commands(
+    mongo: &Mongo,
+    declarations: &Declarations,
+    ids_by_collection: &BTreeMap<&str, Vec<&str>>,
+) -> Vec<ReadCommand> {
+    let mut commands: Vec<ReadCommand> = Vec::new();
+    for (name, ids) in
+        ids_by_collection.iter().flat_map(|(name, ids)| split_ids(ids).into_iter().map(|ids| (*name, ids)))
+    {
+        let namespace = mongo.layout.namespace(name);
+        let codec = declarations.codec_or_default(name);
+        let filter = time_series::filter_by_ids(&codec, ids);
+        let part =
+            ReadPart { name: name.to_owned(), collection: namespace.collection, codec, filter, count: ids.len() };
+        let bytes: usize = ids.iter().map(|id| id.len() + ID_OVERHEAD_BYTES).sum();
+        let fits = |command: &&mut ReadCommand| {
+            command.database == namespace.database && command.bytes + bytes <= MAX_IDS_BYTES
+        };
+        match commands.iter_mut().find(fits) {
+            Some(command) => {
+                command.parts.push(part);
+                command.bytes += bytes;
+            }
+            None => commands.push(ReadCommand { database: namespace.database, parts: vec![part], bytes }),
+        }
+    }
+    commands
 }
 
 /// The read concern of the snapshot at this time.
@@ -252,19 +290,62 @@ fn split_ids<'a, 'b>(ids: &'b [&'a str]) -> Vec<&'b [&'a str]> {
     parts
 }
 
-/// All documents that a command returns.
-async fn read_all(
+/// Reads the documents of all parts with one command.
+async fn read_parts(
     database: &Database,
-    find: BsonDocument,
-    codec: &CollectionCodec,
-) -> Result<DocumentMap, AttemptError> {
-    let mut cursor = database.run_cursor_command(find).await?;
-    let mut found = DocumentMap::new();
+    parts: Vec<ReadPart>,
+    read_concern: BsonDocument,
+) -> Result<Vec<(String, DocumentMap)>, AttemptError> {
+    // One more than there can be: the server then closes the cursor, and no second request is needed.
+    let count = parts.iter().map(|part| part.count).sum::<usize>().saturating_add(1);
+    let batch = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut command = match parts.as_slice() {
+        [part] => doc! {"find": &part.collection, "filter": &part.filter, "batchSize": batch},
+        parts => doc! {
+            "aggregate": parts.first().map(|part| &part.collection), "pipeline": union_pipeline(parts),
+            "cursor": {"batchSize": batch},
+        },
+    };
+    command.insert("readConcern", read_concern);
+    let is_union = parts.len() > 1;
+    let mut found: Vec<(ReadPart, DocumentMap)> = parts.into_iter().map(|part| (part, DocumentMap::new())).collect();
+    let mut cursor = database.run_cursor_command(command).await?;
     while cursor.advance().await? {
-        let (id, stored) = codec.decode_document(cursor.current())?;
-        found.insert(id, stored);
+        let row = cursor.current();
+        let (place, document) = if is_union { part_of_union(row).unwrap_or((usize::MAX, row)) } else { (0, row) };
+        let Some((part, documents)) = found.get_mut(place) else {
+            let why = format!("the server returned a row of no collection that was read: {row:?}");
+            return Err(StoreError::Corrupt { at: database.name().to_owned(), why }.into());
+        };
+        let (id, stored) = part.codec.decode_document(document)?;
+        documents.insert(id, stored);
     }
-    Ok(found)
+    Ok(found.into_iter().map(|(part, documents)| (part.name, documents)).collect())
+}
+
+/// The number of the part that a row of [`union_pipeline`] belongs to, and the document.
+fn part_of_union(row: &RawDocument) -> Option<(usize, &RawDocument)> {
+    Some((usize::try_from(row.get_i32(PART).ok()?).ok()?, row.get_document(DOCUMENT).ok()?))
+}
+
+/// The fields of a row of [`union_pipeline`]: the number of its part, and the document.
+const PART: &str = "part";
+const DOCUMENT: &str = "document";
+
+/// Reads several collections one after the other, from one snapshot. So documents that belong together need one round
+/// trip, and no time that is asked for first.
+fn union_pipeline(parts: &[ReadPart]) -> Vec<BsonDocument> {
+    let mut pipeline = Vec::new();
+    for (n, part) in parts.iter().enumerate() {
+        let number = i32::try_from(n).unwrap_or(i32::MAX);
+        let stages =
+            [doc! {"$match": &part.filter}, doc! {"$replaceWith": {PART: {"$literal": number}, DOCUMENT: "$$ROOT"}}];
+        match n {
+            0 => pipeline.extend(stages),
+            _ => pipeline.push(doc! {"$unionWith": {"coll": &part.collection, "pipeline": stages.to_vec()}}),
+        }
+    }
+    pipeline
 }
 
 pub(super) fn first_document(reply: &BsonDocument) -> Option<RawDocumentBuf> {

@@ -10,13 +10,14 @@ use mongodb::bson::{Timestamp as ClusterTime, doc};
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Index, Key, Query};
-use runstate::store::{Expectation, Freshness, Store, StoreAdmin};
+use runstate::store::{COMMANDS, Expectation, Freshness, Store, StoreAdmin};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
 use super::recorder::{Exchange, HEADS, LEADS, ROWS, RecordedStore};
 use crate::support::batches::{insert, put};
-use crate::support::mongodb::run_on_server;
+use crate::support::domain_layout::seed_layout;
+use crate::support::mongodb::{fresh_url, run_on_server};
 
 const OTHER_HEADS: Collection = Collection { indexes: &[Index::ordered(&[("n", Descending)])], ..HEADS };
 const UNIQUE_HEADS: Collection = Collection { indexes: &[Index::ordered(&[("n", Ascending)]).unique()], ..HEADS };
@@ -109,11 +110,9 @@ fn documents_and_ledger_are_read_at_the_read_fence() {
         scene.store.get(&[Key::new(&HEADS, "a"), Key::new(&ROWS, "r")], Freshness::Linearizable).await.unwrap();
         let sent = scene.recorder.take();
         let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
-        assert_eq!(names, ["findAndModify", "find", "find"]);
+        assert_eq!(names, ["findAndModify", "aggregate"]);
         let at = sent[0].operation_time();
-        for find in &sent[1..] {
-            assert_eq!(find.read_concern(), doc! {"level": "snapshot", "atClusterTime": at});
-        }
+        assert_eq!(sent[1].read_concern(), doc! {"level": "snapshot", "atClusterTime": at});
 
         scene.store.outcome(&CommandId::new("one").unwrap()).await.unwrap();
         let sent = scene.recorder.take();
@@ -190,14 +189,29 @@ fn session_reads_by_key_read_one_snapshot_and_write_nothing() {
         assert_eq!(sent.iter().map(Exchange::name).collect::<Vec<_>>(), ["find"]);
         assert_eq!(sent[0].read_concern(), after_commit);
 
-        // Documents of two collections are read at the time of a snapshot that is found first.
+        // Documents of two collections are read by one command.
         let sent = read(&[Key::new(&HEADS, "a"), Key::new(&ROWS, "r")]).await;
-        assert_eq!(sent.iter().map(Exchange::name).collect::<Vec<_>>(), ["find", "find", "find"]);
+        assert_eq!(sent.iter().map(Exchange::name).collect::<Vec<_>>(), ["aggregate"]);
         assert_eq!(sent[0].read_concern(), after_commit);
-        let concerns: Vec<_> = sent[1..].iter().map(Exchange::read_concern).collect();
-        let at = concerns[0].get_timestamp("atClusterTime").unwrap();
-        assert!(at >= confirmed, "{at} is before {confirmed}");
-        assert_eq!(concerns, vec![doc! {"level": "snapshot", "atClusterTime": at}; 2]);
+    });
+}
+
+#[test]
+fn reads_of_two_databases_name_the_time_of_one_snapshot() {
+    run_on_server(async {
+        let scene = RecordedStore::open(&seed_layout(&fresh_url())).await;
+        scene.commit("one", vec![insert(&HEADS, "a", json!({})), insert(&ROWS, "r", json!({}))], vec![]).await;
+        let keys = [Key::new(&HEADS, "a"), Key::new(&ROWS, "r"), Key::new(&COMMANDS, "one"), Key::new(&HEADS, "b")];
+        scene.recorder.take();
+        let found = scene.store.get(&keys, Freshness::Session).await.unwrap();
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, true, false]);
+        let sent = scene.recorder.take();
+        let mut names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["aggregate", "find", "find"]);
+        let of_time: Vec<_> =
+            sent.iter().filter_map(|it| it.read_concern().get_timestamp("atClusterTime").ok()).collect();
+        assert!(of_time.len() == 2 && of_time[0] == of_time[1], "{of_time:?}");
     });
 }
 

@@ -193,8 +193,12 @@ pub struct RecordedStore {
 impl RecordedStore {
     /// `options` are added to the URL.
     pub async fn new(options: &str) -> Self {
-        let recorder = Recorder::start(&fresh_url());
-        let store = Mongo::open(&format!("{}{options}", recorder.url()), MongoOptions::default()).await.unwrap();
+        Self::open(&format!("{}{options}", fresh_url())).await
+    }
+
+    pub async fn open(url: &str) -> Self {
+        let recorder = Recorder::start(url);
+        let store = Mongo::open(recorder.url(), MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&HEADS, &LEADS, &ROWS]).unwrap()).await.unwrap();
         Self { store, recorder }
     }
