@@ -7,8 +7,9 @@ use runstate::domain::apps::{App, AppConfiguration, AppExecution, QueuedStep, Se
 use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Collection, Entity, Filter, Key, Query};
+use runstate::store::layer::Method;
 use runstate::store::{Freshness, Memory, Page, Row, Severity, Store, StoreError, StoredDocument, layer};
-use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::testing::{BatchExt as _, CountingStore, batch, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
@@ -386,4 +387,21 @@ fn commands_of_other_processes_are_not_findings() {
     for _ in 0..24 {
         verifying.verify();
     }
+}
+
+#[test]
+fn entities_of_a_page_are_read_together() {
+    let store = Arc::new(CountingStore::new(Memory::new()));
+    let scene = AppScene::with_store(store.clone());
+    scene.save("1.0.0", json!({"steps": [{"id": 1, "name": "a"}]}));
+    let reads_with = |executions: std::ops::Range<u32>| {
+        for n in executions {
+            scene.ok("execution.start", json!({"appId": 1, "userId": "u", "id": format!("e{n}")}));
+        }
+        store.reset();
+        assert_eq!(scene.findings(), [""; 0]);
+        store.calls(Method::Get).calls
+    };
+    let (few, many) = (reads_with(0..64), reads_with(64..256));
+    assert!(many < 2 * few, "{few} reads of 64 executions, {many} of 256");
 }

@@ -8,12 +8,17 @@
 //! | `index.rs` | the entries of each index with the documents |
 //! | `entity.rs` | the document of each entity with its rows |
 //!
+//! Reads are those of `grouped_reads.rs`.
+//!
 //! A backend checks its own files, records and definitions first, by
 //! [`StoreAdmin::inspect`](runstate_store::StoreAdmin::inspect). A scan of a collection by id continues after a
 //! document that cannot be read.
 
 mod entity;
+mod grouped_reads;
 mod index;
+
+use std::sync::Arc;
 
 use runstate_core::id::CommandId;
 use runstate_core::marker::{BoxFuture, MaybeSend};
@@ -21,16 +26,25 @@ use runstate_core::schema;
 use runstate_core::schema::{Collection, Field, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
 use runstate_store as store;
 use runstate_store::{COMMANDS, Finding, Freshness, Page, Row, StoredDocument, VerifyReport};
-use runstate_value::{Json, get};
+use runstate_value::{Json, get, memory_bytes};
 
 use super::documents::declaration_problem;
 use super::encryption::sealed_problem;
 use super::ledger::{self, is_declaration_of_ledger};
 use super::{DECLARATIONS, Engine, Error, Phase, Progress, STAGED_ROWS, exported_collections};
+use grouped_reads::GroupedReads;
 use index::Buckets;
 
-/// Documents per read.
+/// Documents of the first page of a query, and at once otherwise.
 const PAGE: u32 = 64;
+
+/// Bytes of a page: the next one has as many rows as fit, to judge by the page before.
+const PAGE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Most documents in a page, and most rows that are small by declaration. A server reads all rows that have one value of
+/// an index for each page of them, so a few large pages cost far less than many small ones.
+const MOST_DOCUMENTS: u32 = 256;
+const MOST_SMALL_ROWS: u32 = 4_096;
 
 /// Number of reads of a document that others keep writing, after which it is skipped.
 const TRIES: usize = 5;
@@ -88,8 +102,11 @@ fn verify_documents<'a>(
         }
         let of = engine.count_exported().await?.zip(entities).map(|(documents, entities)| documents + entities);
         let report = VerifyReport { documents: 0, ..report };
+        // Reads that follow are no older than this one.
+        engine.store().get(&[Key::new(&DECLARATIONS, COMMANDS.name)], Freshness::Linearizable).await?;
+        let reads = Arc::new(GroupedReads::new(engine.shared.store.clone()));
         let mut verification =
-            Verification { engine: engine.with_store(engine.shared.store.clone()), report, progress, done: 0, of };
+            Verification { engine: engine.with_store(reads.clone()), reads, report, progress, done: 0, of };
         // Exports carry declarations in another form, so these are not among the exported collections.
         let collections = exported_collections(&engine.catalog());
         for collection in collections.into_iter().chain([&DECLARATIONS as &'static Collection]) {
@@ -106,6 +123,8 @@ fn verify_documents<'a>(
 
 struct Verification<'a> {
     engine: Engine,
+    /// The store of the engine.
+    reads: Arc<GroupedReads>,
     report: VerifyReport,
     progress: &'a mut dyn ProgressListener,
     done: u64,
@@ -163,7 +182,7 @@ impl Verification<'_> {
                 Ok(page) => return Ok(Some(scan.take(page))),
                 Err(store::StoreError::Corrupt { at, why }) => {
                     scan.skip(&at);
-                    self.report_unreadable(at, why);
+                    self.report_once(Finding::damage(at, why));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -173,24 +192,13 @@ impl Verification<'_> {
 
     /// The next page of a query. A document that cannot be read is a finding, and ends it.
     async fn next_rows(&mut self, pages: &mut QueryPages) -> Result<Option<Vec<Row>>, Error> {
-        let Some(query) = pages.query.take() else { return Ok(None) };
-        match self.engine.store().query(&query, Freshness::Session).await {
-            Ok(page) => {
-                pages.query = page.next.map(|cursor| query.after(Some(cursor)));
-                Ok(Some(page.items))
-            }
-            Err(store::StoreError::Corrupt { at, why }) => {
-                pages.complete = false;
-                self.report_unreadable(at, why);
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let rows = pages.next(&self.engine).await?;
+        pages.unreadable.iter().for_each(|unreadable| self.report_once(unreadable.clone()));
+        Ok(rows)
     }
 
     /// Adds a finding for a document that cannot be read, only once although every scan meets it.
-    fn report_unreadable(&mut self, at: String, why: String) {
-        let finding = Finding::damage(at, why);
+    fn report_once(&mut self, finding: Finding) {
         if !self.report.findings.contains(&finding) {
             self.report.add(finding);
         }
@@ -203,30 +211,6 @@ impl Verification<'_> {
         self.engine.yield_now().await;
     }
 
-    /// The documents under `keys`; `None`: one of them cannot be read, which the scan of its collection reports.
-    async fn get(&mut self, keys: &[Key]) -> Result<Option<Vec<Option<StoredDocument>>>, Error> {
-        match self.engine.store().get(keys, Freshness::Session).await {
-            Ok(found) => Ok(Some(found)),
-            Err(store::StoreError::Corrupt { .. } | store::StoreError::KeyMissing { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// `keys` without the rows that a large commit has staged, whether it is in progress or was interrupted.
-    async fn without_staged(&mut self, keys: Vec<Key>) -> Result<Vec<Key>, Error> {
-        let mut unstaged: Vec<(String, Key)> = keys.into_iter().map(|key| (key.to_string(), key)).collect();
-        let mut pages = QueryPages::of(Query::of(&STAGED_ROWS).limit(PAGE));
-        while let Some(rows) = self.next_rows(&mut pages).await? {
-            for row in rows {
-                let keys_in = |field| row.stored.document.get(field).and_then(Json::as_array).into_iter().flatten();
-                let is_listed =
-                    |name: &str| keys_in("staged").chain(keys_in("replaced")).any(|text| text.as_str() == Some(name));
-                unstaged.retain(|(name, _)| !is_listed(name));
-            }
-        }
-        Ok(unstaged.into_iter().map(|(_, key)| key).collect())
-    }
-
     /// Checks each document by itself. A document with a problem is read again before it is a finding.
     async fn check_documents(&mut self, collection: &'static Collection, rows: &[Row]) -> Result<(), Error> {
         for row in rows.iter().filter(|row| find_problem(collection, &row.id, &row.stored).is_some()) {
@@ -235,7 +219,7 @@ impl Verification<'_> {
                 self.report.add(Finding::damage(key.to_string(), why));
                 continue;
             }
-            let Some(found) = self.get(std::slice::from_ref(&key)).await? else { continue };
+            let Some(found) = get_documents(&self.engine, std::slice::from_ref(&key)).await? else { continue };
             let stored = found.into_iter().next().flatten();
             if let Some(why) = stored.and_then(|stored| find_problem(collection, &row.id, &stored)) {
                 self.report.add(Finding::damage(key.to_string(), why));
@@ -258,7 +242,7 @@ impl Verification<'_> {
                     targets.push(target.clone());
                 }
             }
-            let Some(found) = self.get(&targets).await? else { continue };
+            let Some(found) = get_documents(&self.engine, &targets).await? else { continue };
             let is_missing =
                 |target: &Key| targets.iter().zip(&found).any(|(key, found)| key == target && found.is_none());
             let orphans: Vec<Key> =
@@ -286,13 +270,15 @@ impl Verification<'_> {
         let may_be_absent = |target: &'static Collection| is_not_exported(target) || expires(target);
         let target_may_be_absent = catalog.get(reference.collection).is_some_and(may_be_absent);
         let required = collection.fields.iter().any(|f| f.name == reference.field && f.presence == Presence::Required);
-        for row in self.without_staged(orphans).await? {
-            let Some(reread) = self.get(std::slice::from_ref(&row)).await? else { continue };
+        let (orphans, unreadable) = without_staged(&self.engine, orphans).await?;
+        unreadable.into_iter().for_each(|finding| self.report_once(finding));
+        for row in orphans {
+            let Some(reread) = get_documents(&self.engine, std::slice::from_ref(&row)).await? else { continue };
             let Some(missing) = reread.into_iter().flatten().find_map(|stored| target(reference, &stored)) else {
                 continue;
             };
             // Both in one snapshot: the row may have been removed with its target, or both created again.
-            let Some(found) = self.get(&[row.clone(), missing.clone()]).await? else { continue };
+            let Some(found) = get_documents(&self.engine, &[row.clone(), missing.clone()]).await? else { continue };
             let [Some(stored), None] = found.as_slice() else { continue };
             if target(reference, stored).is_none_or(|target| target != missing) {
                 continue;
@@ -305,6 +291,31 @@ impl Verification<'_> {
         }
         Ok(())
     }
+}
+
+/// The documents under `keys`; `None`: one of them cannot be read, which the scan of its collection reports.
+async fn get_documents(engine: &Engine, keys: &[Key]) -> Result<Option<Vec<Option<StoredDocument>>>, Error> {
+    match engine.store().get(keys, Freshness::Session).await {
+        Ok(found) => Ok(Some(found)),
+        Err(store::StoreError::Corrupt { .. } | store::StoreError::KeyMissing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `keys` without the rows that a large commit has staged, whether it is in progress or was interrupted; and a record
+/// of staged rows that cannot be read.
+async fn without_staged(engine: &Engine, keys: Vec<Key>) -> Result<(Vec<Key>, Option<Finding>), Error> {
+    let mut unstaged: Vec<(String, Key)> = keys.into_iter().map(|key| (key.to_string(), key)).collect();
+    let mut pages = QueryPages::of(Query::of(&STAGED_ROWS).limit(PAGE));
+    while let Some(rows) = pages.next(engine).await? {
+        for row in rows {
+            let keys_in = |field| row.stored.document.get(field).and_then(Json::as_array).into_iter().flatten();
+            let is_listed =
+                |name: &str| keys_in("staged").chain(keys_in("replaced")).any(|text| text.as_str() == Some(name));
+            unstaged.retain(|(name, _)| !is_listed(name));
+        }
+    }
+    Ok((unstaged.into_iter().map(|(_, key)| key).collect(), pages.unreadable))
 }
 
 /// The first problem of a document, judged by itself.
@@ -391,7 +402,8 @@ impl CollectionScan {
         match (page.next, self.skipped_ids.pop()) {
             (Some(cursor), bound) => {
                 self.skipped_ids.extend(bound);
-                self.query = self.query.take().map(|query| query.after(Some(cursor)));
+                let limit = next_limit(&page.items, MOST_DOCUMENTS);
+                self.query = self.query.take().map(|query| query.after(Some(cursor)).limit(limit));
             }
             (None, Some(skipped)) => {
                 self.last = Some(skipped);
@@ -435,13 +447,43 @@ impl CollectionScan {
 
 pub(super) struct QueryPages {
     /// `None`: the last page was read, or a page cannot be read.
-    pub(super) query: Option<Query>,
-    /// Whether every page could be read.
-    pub(super) complete: bool,
+    query: Option<Query>,
+    most: u32,
+    /// The finding of a document that cannot be read. It ends the query.
+    pub(super) unreadable: Option<Finding>,
 }
 
 impl QueryPages {
     pub(super) fn of(query: Query) -> Self {
-        Self { query: Some(query), complete: true }
+        Self { query: Some(query), most: MOST_DOCUMENTS, unreadable: None }
     }
+
+    /// Pages of rows that are small by declaration.
+    pub(super) fn of_small_rows(query: Query) -> Self {
+        Self { most: MOST_SMALL_ROWS, ..Self::of(query) }
+    }
+
+    /// The next page; `None`: the query has ended.
+    pub(super) async fn next(&mut self, engine: &Engine) -> Result<Option<Vec<Row>>, Error> {
+        let Some(query) = self.query.take() else { return Ok(None) };
+        match engine.store().query(&query, Freshness::Session).await {
+            Ok(page) => {
+                let limit = next_limit(&page.items, self.most);
+                self.query = page.next.map(|cursor| query.after(Some(cursor)).limit(limit));
+                Ok(Some(page.items))
+            }
+            Err(store::StoreError::Corrupt { at, why }) => {
+                self.unreadable = Some(Finding::damage(at, why));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The number of rows in the page after one with these.
+fn next_limit(rows: &[Row], most: u32) -> u32 {
+    let bytes: u64 = rows.iter().map(|row| memory_bytes(&row.stored.document)).sum();
+    let per_row = bytes / (rows.len() as u64).max(1);
+    u32::try_from(PAGE_BYTES / per_row.max(1)).unwrap_or(most).clamp(1, most)
 }
