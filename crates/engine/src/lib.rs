@@ -70,7 +70,7 @@ pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineCha
 pub use store_operations::{IMPORTED, MIRROR};
 use turns::{CommandQueues, Turns};
 pub use url::{invalid_url_message, is_scheme, name_invalid_url, redact_rest, redact_url};
-use view_loading::ReadSource;
+use view_loading::{ReadSource, ViewLoader};
 
 /// Drives commands against one store.
 ///
@@ -415,23 +415,30 @@ impl Engine {
         let mut unread: Vec<Key> = Vec::new();
         let mut passed_over = self.shared.passed_over.of(command.name(), now);
         let mut turns = Turns::new(&self.shared.contended);
+        let mut known = self.catalog();
+        let mut continued: Option<ViewLoader<'_>> = None;
         loop {
-            let known = self.catalog();
-            let view = view_loading::load(self, command, from, &unread, &passed_over, now).await?;
-            if turns.wait_for_view(&view).await {
+            let mut loader = continued.take().unwrap_or_else(|| {
+                known = self.catalog();
+                ViewLoader::new(self, command, from, &passed_over, now)
+            });
+            loader.load(command, &unread).await?;
+            if turns.wait_for_view(&loader.view).await {
                 continue;
             }
+            let view = &loader.view;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
-            let decision = command.decide(&view, &mut ctx);
-            let decision = decision.and_then(|decision| command::charge(command, decision, &view, &mut ctx));
-            let decision = decision.and_then(|decision| self.run_triggers(command, decision, &view, &ctx));
-            let decision = decision.and_then(|decision| self.check_decrypted(decision, &view));
+            let decision = command.decide(view, &mut ctx);
+            let decision = decision.and_then(|decision| command::charge(command, decision, view, &mut ctx));
+            let decision = decision.and_then(|decision| self.run_triggers(command, decision, view, &ctx));
+            let decision = decision.and_then(|decision| self.check_decrypted(decision, view));
             let mut decision = match decision {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
                     unread.extend(keys);
+                    continued = loader.may_continue().then_some(loader);
                     continue;
                 }
                 // As above. What these items need is not read again.
@@ -448,7 +455,7 @@ impl Engine {
             // Documents may be stale at first.
             let may_be_stale = from == ReadSource::Cache;
             from = ReadSource::Store;
-            if may_be_stale && !decision.as_ref().is_ok_and(|decision| command::is_checked_by_commit(decision, &view)) {
+            if may_be_stale && !decision.as_ref().is_ok_and(|decision| command::is_checked_by_commit(decision, view)) {
                 continue;
             }
             let mut changed = Vec::new();
@@ -457,7 +464,7 @@ impl Engine {
                 // A decision without changes writes only its ledger row.
                 Ok(decision) if !decision.changes.is_empty() || origin == Origin::Caller => {
                     let this_attempt = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
-                    match self.commit(command, decision, &view, &this_attempt).await {
+                    match self.commit(command, decision, view, &this_attempt).await {
                         Ok(outcome) => {
                             self.shared.contention.record(command.name(), attempt);
                             return Ok(outcome);
@@ -520,8 +527,10 @@ impl Engine {
             let mut attempt = 0;
             let mut unread: Vec<Key> = Vec::new();
             loop {
-                let view = view_loading::load(self, command, ReadSource::Store, &unread, &Arc::default(), now).await?;
-                if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
+                let mut loader = ViewLoader::new(self, command, ReadSource::Store, &Arc::default(), now);
+                loader.load(command, &unread).await?;
+                let view = &loader.view;
+                if view.has_query_results() && !self.incarnations_unchanged(view).await? {
                     attempt += 1;
                     if attempt >= DECIDE_ATTEMPTS {
                         let message = format!(
@@ -534,7 +543,7 @@ impl Engine {
                     continue;
                 }
                 let mut ctx = Ctx::new(self.new_command_id(), now, self.shared.settings.clone());
-                match command.decide(&view, &mut ctx) {
+                match command.decide(view, &mut ctx) {
                     Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
                         unread.extend(keys);
                         continue;

@@ -29,96 +29,134 @@ pub(super) enum ReadSource {
     Store,
 }
 
-/// The view for the decision of `command`, with the keys that it requested while it decided (`unread`), and without the
-/// items that it passes over.
+/// Loads the view for the decision of a command.
 ///
 /// Each round reads all documents from the store again, so that the final view is of one snapshot. Cached documents are
 /// used only if the cache has all that are requested. Beside documents read now, cached ones could be of another
 /// moment, and the decision would depend on both.
-pub(super) async fn load(
-    engine: &Engine,
-    command: &dyn AnyCommand,
+pub(super) struct ViewLoader<'a> {
+    engine: &'a Engine,
     source: ReadSource,
-    unread: &[Key],
-    passed_over: &Arc<PassedOver>,
-    now: Timestamp,
-) -> Result<View, Error> {
-    let (spread, can_aggregate) =
-        (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
-    let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
-    let view = view.with_encryption(encrypts(engine.store()));
-    let mut view = view.with_ports(engine.registry().ports()).with_passed_over(passed_over.clone());
-    let mut from = source;
-    let mut fetched: Vec<Key> = Vec::new();
-    let (mut rounds, mut overtaken) = (0, 0);
-    let mut is_fresh = false;
-    while rounds < MAX_ROUNDS && overtaken < MAX_OVERTAKEN_ROUNDS {
-        let mut reads = unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key);
-        if let (Some(cost), Some(budgets)) = (command.cost(&view), engine.registry().ports().budgets) {
-            reads = reads.with((budgets.reads)(&view, &cost));
+    from: ReadSource,
+    /// The documents that each round reads.
+    fetched: Vec<Key>,
+    /// Whether a read was linearizable, so that later ones are no older.
+    is_fresh: bool,
+    /// Whether all rows are only candidates ([`ReadSet::candidates`]).
+    has_candidates: bool,
+    /// What was read.
+    pub view: View,
+}
+
+impl<'a> ViewLoader<'a> {
+    /// Begins with an empty view, without the items that the command passes over.
+    pub fn new(
+        engine: &'a Engine,
+        command: &dyn AnyCommand,
+        source: ReadSource,
+        passed_over: &Arc<PassedOver>,
+        now: Timestamp,
+    ) -> Self {
+        let (spread, can_aggregate) =
+            (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
+        let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
+        let view = view.with_encryption(encrypts(engine.store()));
+        let view = view.with_ports(engine.registry().ports()).with_passed_over(passed_over.clone());
+        Self { engine, source, from: source, fetched: Vec::new(), is_fresh: false, has_candidates: false, view }
+    }
+
+    /// Whether further documents may be read beside the rows that were found. Rows that are candidates may be older
+    /// than documents. Other rows must be as new: a command that reads an entity and then its rows misses none.
+    pub fn may_continue(&self) -> bool {
+        self.has_candidates
+    }
+
+    /// Reads what the command requests, with the keys that it requested while it decided (`unread`).
+    pub async fn load(&mut self, command: &dyn AnyCommand, unread: &[Key]) -> Result<(), Error> {
+        let engine = self.engine;
+        let (mut rounds, mut overtaken) = (0, 0);
+        while rounds < MAX_ROUNDS && overtaken < MAX_OVERTAKEN_ROUNDS {
+            let mut reads = unread.iter().cloned().fold(command.reads(&self.view), ReadSet::with_key);
+            if let (Some(cost), Some(budgets)) = (command.cost(&self.view), engine.registry().ports().budgets) {
+                reads = reads.with((budgets.reads)(&self.view, &cost));
+            }
+            let missing = self.view.missing(reads);
+            self.has_candidates = missing.candidates;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let ReadSet { keys, queries, aggregates, freshness, candidates } = missing;
+            // No commit checks which rows a query has missed, so it may not be old. Reads after a linearizable one are
+            // no older than that.
+            let may_be_old =
+                self.source == ReadSource::Cache && (candidates || queries.is_empty()) && aggregates.is_empty();
+            let default = if may_be_old { Freshness::Session } else { Freshness::Linearizable };
+            let freshness = freshness.unwrap_or(default);
+            if self.read_documents(keys, queries.is_empty() && aggregates.is_empty(), freshness).await? {
+                // The commit checks the documents of now. Rows that were added before them would be missed.
+                self.view.forget_results();
+                (rounds, overtaken) = (0, overtaken + 1);
+                // Of these queries, some may have continued a page that is forgotten now.
+                continue;
+            }
+            rounds += 1;
+            for (name, query) in queries {
+                let freshness = self.freshness(freshness);
+                let page = engine.shared.store.query(&query, freshness).await?;
+                self.is_fresh |= freshness == Freshness::Linearizable;
+                let row = |row: runstate_store::Row| {
+                    (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
+                };
+                let page = page.map_items(|rows| rows.into_iter().map(row).collect());
+                self.view.put_page(name, query.clone(), page);
+            }
+            for (name, aggregate) in aggregates {
+                let groups = engine.shared.store.aggregate(&aggregate).await?;
+                self.view.put_groups(name, aggregate, groups);
+            }
         }
-        let missing = view.missing(reads);
-        if missing.is_empty() {
-            return Ok(view);
+        if overtaken == MAX_OVERTAKEN_ROUNDS {
+            let message = format!("the documents that {} reads are updated too often. Try again later", command.name());
+            return Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) });
         }
-        let ReadSet { keys, queries, aggregates, freshness } = missing;
+        Err(Error::internal(format!("{} still requests more documents after {MAX_ROUNDS} rounds", command.name())))
+    }
+
+    /// The freshness of the next read, where one is required of the first.
+    fn freshness(&self, required: Freshness) -> Freshness {
+        if self.is_fresh { Freshness::Session } else { required }
+    }
+
+    /// Adds documents to the view. `alone`: nothing else is requested with them. Returns whether one that had been read
+    /// before has changed since.
+    async fn read_documents(&mut self, keys: Vec<Key>, alone: bool, freshness: Freshness) -> Result<bool, Error> {
+        let (engine, now) = (self.engine, self.view.now());
         let cached = |key: &Key| {
             let immutable = is_immutable(engine, key).then(|| now - MAX_IMMUTABLE_AGE);
             engine.shared.cache.get_seen_since(key, immutable.unwrap_or(Timestamp::from_millis(i64::MIN)))
         };
         let is_cached = |key: &Key| cached(key).is_some();
-        let fetched_before = fetched.len();
-        if from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
-            fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
-            from = ReadSource::Store;
+        let fetched_before = self.fetched.len();
+        if self.from == ReadSource::Cache && !(alone && keys.iter().all(is_cached)) {
+            self.fetched.extend(self.view.keys().filter(|key| !is_immutable(engine, key)).cloned());
+            self.from = ReadSource::Store;
         }
-        // No commit checks which rows a query has missed, so it may not be old. Reads after a linearizable one are no
-        // older than that.
-        let may_be_old = source == ReadSource::Cache && queries.is_empty() && aggregates.is_empty();
-        let default = if may_be_old { Freshness::Session } else { Freshness::Linearizable };
-        let required = |is_fresh| if is_fresh { Freshness::Session } else { freshness.unwrap_or(default) };
         for key in keys {
             let may_be_cached =
-                from == ReadSource::Cache || (source == ReadSource::Cache && is_immutable(engine, &key));
+                self.from == ReadSource::Cache || (self.source == ReadSource::Cache && is_immutable(engine, &key));
             match cached(&key).filter(|_| may_be_cached) {
-                Some((loaded, cached)) => view.put(key, Some(loaded), cached),
-                None => fetched.push(key),
+                Some((loaded, cached)) => self.view.put(key, Some(loaded), cached),
+                None => self.fetched.push(key),
             }
         }
-        let mut changed = false;
-        if fetched.len() > fetched_before {
-            let freshness = required(is_fresh);
-            changed = fetch(engine, &fetched, freshness, &mut view).await?;
-            is_fresh |= freshness == Freshness::Linearizable;
+        if self.fetched.len() == fetched_before {
+            return Ok(false);
         }
-        if changed {
-            // The commit checks the documents of now. Rows that were added before them would be missed.
-            view.forget_results();
-            (rounds, overtaken) = (0, overtaken + 1);
-            // Of these queries, some may have continued a page that is forgotten now.
-            continue;
-        }
-        rounds += 1;
-        for (name, query) in queries {
-            let freshness = required(is_fresh);
-            let page = engine.shared.store.query(&query, freshness).await?;
-            is_fresh |= freshness == Freshness::Linearizable;
-            let row = |row: runstate_store::Row| {
-                (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
-            };
-            let page = page.map_items(|rows| rows.into_iter().map(row).collect());
-            view.put_page(name, query.clone(), page);
-        }
-        for (name, aggregate) in aggregates {
-            let groups = engine.shared.store.aggregate(&aggregate).await?;
-            view.put_groups(name, aggregate, groups);
-        }
+        let freshness = self.freshness(freshness);
+        let changed = fetch(engine, &self.fetched, freshness, &mut self.view).await?;
+        self.is_fresh |= freshness == Freshness::Linearizable;
+        Ok(changed)
     }
-    if overtaken == MAX_OVERTAKEN_ROUNDS {
-        let message = format!("the documents that {} reads are updated too often. Try again later", command.name());
-        return Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) });
-    }
-    Err(Error::internal(format!("{} still requests more documents after {MAX_ROUNDS} rounds", command.name())))
 }
 
 /// Whether a document never changes, so that its cached form cannot be stale.

@@ -1,12 +1,14 @@
 //! Claims of steps: leases, tokens, retries, timeouts.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use runstate::domain::apps::{AppExecution, Delivery, QueuedStep, Step};
 use runstate::engine::{DueReport, RunLimit};
 use runstate::id::CommandId;
-use runstate::schema::{Entity as _, Key};
-use runstate::store::Freshness;
+use runstate::marker::BoxFuture;
+use runstate::schema::{Entity as _, Key, Query};
+use runstate::store::{Freshness, Memory, Page, Row, Store, StoreError, StoredDocument, layer};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
@@ -314,4 +316,115 @@ fn an_item_that_is_due_but_not_claimed_is_not_due_for_ever() {
     assert_eq!(reports.iter().map(failures).collect::<Vec<_>>(), [vec!["bad000:1"], vec!["d"], vec![]]);
     let next = block_on(scene.engine.next_due(Freshness::Linearizable)).unwrap();
     assert!(next.is_none_or(|at| at > scene.host.clock.now()), "{next:?}");
+}
+
+/// A store of a process whose session reads of the queue find an old page, until its next linearizable read.
+struct OldQueue {
+    inner: Arc<Memory>,
+    old: Mutex<Option<Page<Row>>>,
+}
+
+impl OldQueue {
+    fn observe(&self, freshness: Freshness) -> Option<Page<Row>> {
+        let mut old = self.old.lock().unwrap();
+        if freshness == Freshness::Linearizable {
+            *old = None;
+        }
+        old.clone()
+    }
+}
+
+impl layer::StoreLayer for OldQueue {
+    type Inner = Memory;
+
+    fn inner(&self) -> &Memory {
+        &self.inner
+    }
+
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        self.observe(freshness);
+        Store::get(&*self.inner, keys, freshness)
+    }
+
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+        let old = self.observe(freshness).filter(|_| query.collection == QueuedStep::COLLECTION.name);
+        match old {
+            Some(page) => Box::pin(async { Ok(page) }),
+            None => Store::query(&*self.inner, query, freshness),
+        }
+    }
+}
+
+/// Two processes on a store with an execution of two steps and one that depends on both.
+fn two_processes() -> (AppScene, Arc<OldQueue>, AppScene) {
+    let inner = Arc::new(Memory::new());
+    let first = AppScene::with_store(inner.clone());
+    let steps = json!([
+        {"id": 1, "name": "a"}, {"id": 2, "name": "a"}, {"id": 3, "name": "b", "depends_on": [1, 2]}
+    ]);
+    first.save("1.0.0", json!({"steps": steps}));
+    first.start(json!({}));
+    let old = Arc::new(OldQueue { inner, old: Mutex::default() });
+    let second = first.reopen(old.clone());
+    (first, old, second)
+}
+
+#[test]
+fn a_claim_that_finds_no_row_reads_again_before_it_returns_none() {
+    let (_, old, second) = two_processes();
+    let claim = || {
+        *old.old.lock().unwrap() = Some(Page::default());
+        second.claim("a")["claimed"]["id"].clone()
+    };
+    let claimed = [claim(), claim()].map(|id| id.as_str().unwrap().to_owned());
+    assert_eq!(BTreeSet::from(claimed), BTreeSet::from(["e:1", "e:2"].map(str::to_owned)));
+    assert!(claim().is_null());
+}
+
+#[test]
+fn a_claim_of_rows_that_are_old_takes_no_item_that_another_worker_has() {
+    let (first, old, second) = two_processes();
+    let queue = block_on(Store::query(&*old, &Query::of(&QueuedStep::COLLECTION), Freshness::Linearizable)).unwrap();
+    let claim = || {
+        *old.old.lock().unwrap() = Some(queue.clone());
+        second.claim("a")
+    };
+    let (one, other) = (first.claim("a"), claim());
+    assert_ne!(one["claimed"]["id"], other["claimed"]["id"]);
+    assert!(claim().is_null());
+    first.ok("step.complete", claim_of(&one, json!({"output": 1})));
+    second.ok("step.complete", claim_of(&other, json!({"output": 2})));
+    // A row that was deleted is not claimed again.
+    assert!(claim().is_null());
+    assert_eq!(second.claim("b")["claimed"]["id"], "e:3");
+    first.check();
+}
+
+#[test]
+fn a_completion_on_an_old_execution_counts_the_steps_of_others() {
+    let (first, _, second) = two_processes();
+    let (one, other) = (first.claim("a"), second.claim("a"));
+    // Both processes have the execution as it was before.
+    first.ok("step.complete", claim_of(&one, json!({"output": 1})));
+    second.ok("step.complete", claim_of(&other, json!({"output": 2})));
+    assert_eq!(first.statuses(), "1 completed, 2 completed, 3 pending");
+    first.complete("b", json!(3));
+    assert_eq!(first.status(), "completed");
+    first.check();
+}
+
+#[test]
+fn a_completion_on_an_old_execution_ends_one_that_was_cancelled() {
+    let (first, _, second) = two_processes();
+    let (one, other) = (first.claim("a"), second.claim("a"));
+    first.ok("execution.cancel", json!({"id": "e"}));
+    for (scene, work) in [(&first, &one), (&second, &other)] {
+        assert_eq!(scene.code("step.complete", claim_of(work, json!({"output": 1}))), "stale_claim");
+    }
+    assert_eq!(first.status(), "cancelled");
+    first.check();
 }

@@ -300,6 +300,9 @@ pub struct ReadSet {
     /// allows, because its commit checks their revisions and a decision without changes is made again on fresh ones.
     /// All else is linearizable.
     pub freshness: Option<Freshness>,
+    /// Whether each row that its queries find is only a candidate: the decision takes some, and its commit checks them.
+    /// So rows may be as old as documents. A decision without changes is made again on fresh ones.
+    pub candidates: bool,
 }
 
 impl ReadSet {
@@ -321,6 +324,8 @@ impl ReadSet {
 
     /// Adds all that another one requests.
     pub fn with(mut self, other: Self) -> Self {
+        let may_be_old = |reads: &Self| reads.candidates || reads.queries.is_empty();
+        self.candidates = (self.candidates || other.candidates) && may_be_old(&self) && may_be_old(&other);
         self.keys.extend(other.keys);
         self.queries.extend(other.queries);
         self.aggregates.extend(other.aggregates);
@@ -342,6 +347,12 @@ impl ReadSet {
     /// Requires this freshness of the first read.
     pub fn with_freshness(mut self, freshness: Freshness) -> Self {
         self.freshness = Some(freshness);
+        self
+    }
+
+    /// Declares that the rows of its queries are only candidates ([`ReadSet::candidates`]).
+    pub fn with_candidates(mut self) -> Self {
+        self.candidates = true;
         self
     }
 
@@ -559,6 +570,7 @@ impl View {
             queries: reads.queries.into_iter().filter(|(name, query)| new_query(name, query)).collect(),
             aggregates: reads.aggregates.into_iter().filter(|(name, one)| new_aggregate(name, one)).collect(),
             freshness: reads.freshness,
+            candidates: reads.candidates,
         }
     }
 

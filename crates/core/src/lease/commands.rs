@@ -252,7 +252,7 @@ impl<L: Leased> Command for Claim<L> {
                 // Items that cannot be read, or that it excepts, keep their places, so it reads on behind them.
                 let is_candidate = |row: &LoadedEntity<L>| !self.except.contains(row.entity.id());
                 let is_behind = LazyCell::new(|| !found_items::<L>(view).flatten().any(|row| is_candidate(&row)));
-                reads_of_kinds::<L>(view, kinds, self.selection.only.as_ref(), &now, |name, query| {
+                let reads = reads_of_kinds::<L>(view, kinds, self.selection.only.as_ref(), &now, |name, query| {
                     let Some(last) = view.query(name) else { return query.limit(view.spread()) };
                     let limit = last.limit.filter(|limit| *limit < LARGEST_PAGE);
                     match (limit, view.next_cursor(name)) {
@@ -261,7 +261,18 @@ impl<L: Leased> Command for Claim<L> {
                         }
                         _ => last.clone(),
                     }
-                })
+                });
+                // Rows may be old. The commit writes the row that is claimed at the revision that was read, so it fails
+                // if another command has claimed, ended or deleted the item before it. Commands that close an item
+                // without its worker write or delete its row too, so documents that were read beside a row that is
+                // unchanged at the commit are of a time at which the item was open. An item that was missed is found by
+                // a later claim: one that takes none reads again. The oldest item must not be missed, nor what a
+                // condition depends on.
+                let is_of_kinds = |(name, _): &(&'static str, Query)| KIND_QUERIES.contains(name);
+                match self.selection.oldest_first || !reads.queries.iter().all(is_of_kinds) {
+                    true => reads,
+                    false => reads.with_candidates(),
+                }
             }
         }
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use runstate_core::decision::CachedValue;
 use runstate_core::prelude::*;
+use runstate_value::memory_bytes;
 use serde_json::json;
 
 use super::progress::{NextStep, StepProgress};
@@ -55,11 +57,14 @@ impl<'a> ExecutionDocuments<'a> {
                 hint,
             });
         };
-        let configuration: LoadedEntity<AppConfiguration> = view.entity(configuration)?;
+        let configuration = match view.cached::<Arc<Configuration>>(&configuration_key(configuration)) {
+            Some(parsed) => parsed.clone(),
+            None => Arc::new(view.entity::<AppConfiguration>(configuration)?.entity.parse()?),
+        };
         Ok(Self {
             view,
             now: ctx.now,
-            configuration: Arc::new(configuration.entity.parse()?),
+            configuration,
             head,
             steps: BTreeMap::new(),
             claimed: Vec::new(),
@@ -69,6 +74,24 @@ impl<'a> ExecutionDocuments<'a> {
 
     fn id_of(&self, step_id: i64) -> String {
         Step::id_of(&self.head.entity.execution_id, step_id)
+    }
+
+    /// The documents that a claim only reads, and that the completion of its step needs: a process that has them cached
+    /// reads nothing then. The completion writes the execution and the search entry, so its commit detects old ones.
+    /// The configuration of an execution never changes ([`AppConfiguration::used`]), and it exists as long as the
+    /// execution.
+    fn cached_for_completion(&self, step_id: i64) -> Vec<(Key, CachedValue)> {
+        let entry = Key::new(&SearchEntry::COLLECTION, &self.id_of(step_id));
+        let head = self.head.key().clone();
+        let bytes = |key: &Key| self.view.get(key).map_or(0, |read| memory_bytes(&read.document));
+        let of_head = CachedValue::new((), bytes(&head)).with_entity(self.head.entity.clone());
+        let of_entry = CachedValue::new((), 0);
+        let configuration = self.head.entity.configuration_id.as_deref().map(configuration_key);
+        let configuration = configuration.map(|key| {
+            let parsed = CachedValue::new(self.configuration.clone(), bytes(&key));
+            (key, parsed)
+        });
+        [(head, of_head), (entry, of_entry)].into_iter().chain(configuration).collect()
     }
 
     /// The definition of the step, or of the step that it undoes.
@@ -434,7 +457,8 @@ impl<'a> ExecutionDocuments<'a> {
     /// The decision to change one step and its place in the queue. It does not write the execution: that changes with
     /// the end of a step.
     pub fn decide_step<O>(mut self, step_id: i64, queued: LoadedEntity<QueuedStep>, output: O) -> Result<Decision<O>> {
-        let decision = Decision::new(output).save(queued, self.now)?;
+        let mut decision = Decision::new(output).save(queued, self.now)?;
+        decision.cached = self.cached_for_completion(step_id);
         match self.steps.remove(&step_id) {
             Some(step) => decision.save(step, self.now),
             None => Ok(decision),
@@ -460,6 +484,10 @@ impl<'a> ExecutionDocuments<'a> {
         decision.changes.extend(self.changes);
         Ok(decision)
     }
+}
+
+fn configuration_key(id: &str) -> Key {
+    Key::new(&AppConfiguration::COLLECTION, id)
 }
 
 /// The input and the output of each step.

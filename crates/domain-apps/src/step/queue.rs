@@ -11,6 +11,7 @@ use super::work::{ClaimedStep, StepWork};
 use super::{Step, StepEvent, StepStatus};
 use crate::configuration::schema_mismatch;
 use crate::execution::{AppExecution, ExecutionDocuments, check_bytes};
+use crate::search::SearchEntry;
 use crate::secret::ValueForm;
 use crate::settings::AppsSettings;
 
@@ -85,7 +86,14 @@ impl Leased for QueuedStep {
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
     ) -> Result<Decision<ClaimResult<Self>>> {
-        let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
+        // Its documents are read together. An execution that cannot be read is passed over without the others.
+        let (step, entry) =
+            (Key::new(&Step::COLLECTION, row.entity.id()), Key::new(&SearchEntry::COLLECTION, row.entity.id()));
+        let documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id);
+        let mut documents = documents.map_err(|rejection| match rejection {
+            Rejection::Unread(unread) => Rejection::Unread(unread.into_iter().chain([step, entry]).collect()),
+            rejection => rejection,
+        })?;
         let step_id = row.entity.step_id;
         if documents.is_closed(step_id)? {
             // Only a row that was restored without its execution can be free then.
