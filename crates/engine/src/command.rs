@@ -81,7 +81,7 @@ impl Engine {
         match outcome.map_err(|error| with_command_id(id, error))? {
             CommitOutcome::Committed(result) => {
                 self.update_cache(documents_after, decision.cached, view);
-                Ok(CommandOutcome { replayed: false, hints: decision.hints, result: Some(result) })
+                Ok(CommandOutcome { hints: decision.hints, result: Some(result), ..CommandOutcome::default() })
             }
             CommitOutcome::Replayed(result) => {
                 command.replay_result(result).map_err(|why| invalid_result(id, &why))?;

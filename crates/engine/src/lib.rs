@@ -16,6 +16,7 @@ mod encryption;
 mod host;
 mod ledger;
 pub mod log;
+mod offers;
 mod passed_over;
 mod progress;
 mod staging;
@@ -63,6 +64,7 @@ pub use encryption::encrypts;
 pub use encryption::has_sealed;
 pub use host::*;
 pub use ledger::{LedgerSettings, SETTINGS};
+use offers::Claimed;
 pub use progress::{Phase, Progress};
 pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
 pub use store_operations::exported_collections;
@@ -108,6 +110,7 @@ struct EngineInner {
     due_reads: due::DueReads,
     reported_damage: damage::ReportedDamage,
     passed_over: passed_over::UnreadableItems,
+    offers: offers::Offers,
 }
 
 /// The result of a command.
@@ -130,12 +133,13 @@ struct Execution {
     result: Option<Json>,
 }
 
-/// Whether a command was replayed, the hints to send to listeners once its queue is free, and the result that this
-/// commit wrote to the ledger.
+/// Whether a command was replayed, the hints to send to listeners and the items to pass to workers once its queue is
+/// free, and the result that this commit wrote to the ledger.
 #[derive(Default)]
 struct CommandOutcome {
     replayed: bool,
     hints: Vec<Hint>,
+    claimed: Vec<Box<dyn Claimed>>,
     result: Option<Json>,
 }
 
@@ -180,7 +184,7 @@ impl EngineInner {
         settings: EngineSettings,
     ) -> Self {
         let (cache, queues, contended, hint_listeners, contention, due_reads) = Default::default();
-        let (reported_damage, passed_over) = Default::default();
+        let (reported_damage, passed_over, offers) = Default::default();
         Self {
             store,
             host,
@@ -195,6 +199,7 @@ impl EngineInner {
             due_reads,
             reported_damage,
             passed_over,
+            offers,
         }
     }
 }
@@ -380,7 +385,7 @@ impl Engine {
         id: &CommandId,
         origin: Origin,
     ) -> Result<CommandOutcome, Error> {
-        let outcome = {
+        let mut outcome = {
             let queue = command.subject().map(|key| self.shared.queues.queue(key));
             let _turn = match &queue {
                 Some(queue) => Some(queue.lock().await),
@@ -390,6 +395,12 @@ impl Engine {
         };
         // Outside of the queue: a listener may command the same execution.
         self.notify_listeners(&outcome.hints);
+        for mut release in std::mem::take(&mut outcome.claimed).into_iter().filter_map(Claimed::deliver) {
+            // If it fails, the claim lasts as long as its lease.
+            if let Err(error) = self.execute_any(&mut *release, None, None).await {
+                log::release_failed(command.name(), &error);
+            }
+        }
         // Yield only now, so that commands start in the order in which they were submitted.
         self.yield_now().await;
         Ok(outcome)
@@ -432,6 +443,11 @@ impl Engine {
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
             let decision = command.decide(view, &mut ctx);
             let decision = decision.and_then(|decision| command::charge(command, decision, view, &mut ctx));
+            let mut claimed = Vec::new();
+            let decision = decision.and_then(|mut decision| {
+                claimed = self.shared.offers.claim(&mut decision, view, &mut ctx)?;
+                Ok(decision)
+            });
             let decision = decision.and_then(|decision| self.run_triggers(command, decision, view, &ctx));
             let decision = decision.and_then(|decision| self.check_decrypted(decision, view));
             let mut decision = match decision {
@@ -465,8 +481,11 @@ impl Engine {
                 Ok(decision) if !decision.changes.is_empty() || origin == Origin::Caller => {
                     let this_attempt = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
                     match self.commit(command, decision, view, &this_attempt).await {
-                        Ok(outcome) => {
+                        Ok(mut outcome) => {
                             self.shared.contention.record(command.name(), attempt);
+                            if !outcome.replayed {
+                                outcome.claimed = claimed;
+                            }
                             return Ok(outcome);
                         }
                         Err(error) if is_conflict(&error) || self.has_met_newer_collections(&error, &known).await => {

@@ -65,3 +65,8 @@ pub fn command_warned(warning: &str) {
 pub fn worker_failed(owner: &str, error: &Error) {
     warn!("worker {owner}: {error}");
 }
+
+/// An item was claimed for a worker that had stopped, and could not be released.
+pub fn release_failed(command: &str, error: &Error) {
+    warn!("{command} claimed an item for a worker that has stopped, and did not release it: {error}");
+}

@@ -17,6 +17,7 @@ mod killed_scripts;
 mod killed_workers;
 mod lifecycle;
 mod listing;
+mod offered_places;
 pub mod queries;
 mod race;
 mod random;

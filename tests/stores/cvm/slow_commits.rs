@@ -23,11 +23,20 @@ use super::worker_loop::{WorkerScene, slow_handler};
 type Plan = Box<dyn Fn(&Batch) -> Result<Millis, StoreError> + Send + Sync>;
 
 /// The store of a process whose commits wait or fail before they reach the store.
-struct SlowStore {
+pub struct SlowStore {
     inner: Arc<dyn Store>,
     host: TimedHost,
     /// How long a commit waits, or why it fails.
     plan: Plan,
+}
+
+impl SlowStore {
+    pub fn new(
+        scene: &WorkerScene,
+        plan: impl Fn(&Batch) -> Result<Millis, StoreError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner: scene.store.clone(), host: scene.host.clone(), plan: Box::new(plan) }
+    }
 }
 
 impl layer::StoreLayer for SlowStore {
@@ -53,11 +62,10 @@ fn worker_on_slow_store(
     scene: &WorkerScene,
     plan: impl Fn(&Batch) -> Result<Millis, StoreError> + Send + Sync + 'static,
 ) -> CallWorker {
-    let store = SlowStore { inner: scene.store.clone(), host: scene.host.clone(), plan: Box::new(plan) };
-    scene.worker_in(&scene.cvm_on(Arc::new(store)), "slow")
+    scene.worker_in(&scene.cvm_on(Arc::new(SlowStore::new(scene, plan))), "slow")
 }
 
-fn writes_to(batch: &Batch, collection: &str) -> bool {
+pub fn writes_to(batch: &Batch, collection: &str) -> bool {
     batch.writes.iter().any(|write| write.key.collection == collection)
 }
 

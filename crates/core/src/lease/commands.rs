@@ -173,6 +173,15 @@ impl<L: Leased> Claim<L> {
         }
     }
 
+    /// Claims the item `id`, which another part of the same command has made available; `None`: it may not be claimed,
+    /// or not now. `view` is the one after that part.
+    pub fn claim_changed(&self, view: &View, ctx: &mut Ctx, id: &str) -> Option<Decision<ClaimResult<L>>> {
+        // What prevents this claim is found, and reported, by the next one of any worker.
+        let row = L::find(view, id).ok()??;
+        let is_free = lease_problem(&row.entity).is_none() && row.entity.may_be_claimed(ctx.now, false);
+        if is_free { L::claim(view, ctx, row, self).ok() } else { None }
+    }
+
     /// Begins a lease. Returns it.
     pub fn begin(&self, row: &mut L, now: Timestamp) -> Result<Lease, Rejection> {
         let earlier = row.lease().ok_or_else(|| stale_claim::<L>(row.id(), 0))?;

@@ -16,6 +16,7 @@ use runstate_core::operation::{Failure, WorkItem};
 use runstate_value::Json;
 use runstate_value::time::{Millis, Timestamp};
 
+use super::places::Place;
 use super::race::race;
 use super::task::TaskHandler;
 use super::{CancellationToken, Task, Worker, WorkerEvent};
@@ -25,12 +26,14 @@ use crate::Error;
 const HEARTBEATS_PER_LEASE: i64 = 3;
 
 impl<W: WorkItem> Worker<W> {
-    /// Processes an item whose claim lasts since this time at least. `Err`: the worker cannot continue.
+    /// Processes an item whose claim lasts since this time at least. `place` is free again when its handler has ended,
+    /// so that the commit of the report may claim the next item. `Err`: the worker cannot continue.
     pub(super) async fn process_item(
         &self,
         work: &W,
         since: Timestamp,
         handler: Arc<dyn TaskHandler<W>>,
+        place: Place<W>,
     ) -> Result<(), Error> {
         self.emit(&WorkerEvent::Claimed(work));
         let since = match self.renew_late(work, since).await {
@@ -55,6 +58,7 @@ impl<W: WorkItem> Worker<W> {
                 Either::Right(error) => return self.report_lost(work, error),
             }
         };
+        drop(place);
         let report = async {
             match result {
                 Ok(answer) => self.complete(work, answer, took).await,

@@ -31,6 +31,7 @@
 
 mod attempt;
 mod idle_state;
+mod places;
 mod race;
 mod task;
 mod worker_loop;

@@ -1,7 +1,8 @@
 //! The loop of a running worker. It handles one event at a time, while the futures that it started run concurrently.
 //! The handlers of events start the next futures.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Either, abortable};
@@ -13,9 +14,11 @@ use runstate_core::operation::WorkItem;
 use runstate_value::time::{Millis, Timestamp};
 
 use super::idle_state::{IdleOutcome, IdleState};
+use super::places::{ClaimedItem, Places, RunningItem};
 use super::race::race;
 use super::task::Signal;
 use super::{Worker, WorkerEvent};
+use crate::offers::Offer;
 use crate::{Error, RunLimit};
 
 /// Maximum time to release items after a worker was stopped at once.
@@ -32,8 +35,10 @@ pub(super) enum StopCondition {
 pub(super) enum LoopEvent<W> {
     /// A claim has completed, with the time since which it lasts at least.
     Claimed(Result<Option<(Box<W>, Timestamp)>, Error>),
-    /// An item was processed. `served` is the index of its kind among those that are served.
-    ItemProcessed { item: String, served: usize, result: Result<(), Error> },
+    /// An item was processed.
+    ItemProcessed { item: String, result: Result<(), Error> },
+    /// Commands of this process have claimed items for the worker, or have given their places back.
+    Delivered,
     /// A wait has ended.
     WaitEnded(IdleState, Result<IdleOutcome, Error>),
     /// Due work was run. The time until the next check; 0: at once.
@@ -48,12 +53,6 @@ pub(super) enum LoopEvent<W> {
     StopNow,
 }
 
-pub(super) struct RunningItem<W> {
-    pub work: Box<W>,
-    /// Ends its handler.
-    pub handler: AbortHandle,
-}
-
 #[derive(PartialEq, Eq)]
 pub(super) enum ShutdownState {
     Serving,
@@ -65,11 +64,7 @@ pub(super) struct WorkerLoop<'a, W: WorkItem> {
     pub worker: &'a Worker<W>,
     pub until: StopCondition,
     pub pool: FuturesUnordered<BoxFuture<'a, Option<LoopEvent<W>>>>,
-    pub running: HashMap<String, RunningItem<W>>,
-    /// Number of running handlers per kind.
-    pub busy: Vec<usize>,
-    /// Number of claims in progress.
-    pub claims: usize,
+    pub places: Arc<Places<W>>,
     /// Maximum number of claims in progress.
     pub max_claims: usize,
     /// `None`: a wait is in progress.
@@ -95,9 +90,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
             worker,
             until,
             pool: FuturesUnordered::new(),
-            running: HashMap::new(),
-            busy: vec![0; worker.served.len()],
-            claims: 0,
+            places: Arc::new(Places::new(worker)),
             max_claims: 1,
             idle: Some(IdleState::default()),
             wake_up: Signal::default(),
@@ -113,6 +106,12 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     pub async fn serve(mut self, mut stop: BoxFuture<'a, ()>, mut now: BoxFuture<'a, ()>) -> Result<(), Error> {
         if self.worker.runs_due {
             self.begin_due();
+        }
+        // A command knows only what it makes available itself, so it cannot keep an order.
+        if !self.worker.selection.oldest_first {
+            let offer: Arc<dyn Offer> = self.places.clone();
+            self.worker.engine.shared.offers.add(&offer);
+            self.await_deliveries();
         }
         self.begin_claims();
         // The pool of a worker that is not stopped is never empty.
@@ -151,7 +150,8 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     fn handle_event(&mut self, event: LoopEvent<W>) -> Result<(), Error> {
         match event {
             LoopEvent::Claimed(claimed) => self.on_claim(claimed)?,
-            LoopEvent::ItemProcessed { item, served, result } => self.on_item_processed(&item, served, result)?,
+            LoopEvent::ItemProcessed { item, result } => self.on_item_processed(&item, result)?,
+            LoopEvent::Delivered => self.on_delivered(),
             LoopEvent::WaitEnded(idle, outcome) => self.on_wait_ended(idle, outcome)?,
             LoopEvent::Due(wait) => self.on_due_done(wait)?,
             LoopEvent::CheckDue => self.begin_due(),
@@ -170,27 +170,20 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         if self.worker.served.is_empty() {
             return self.begin_wait();
         }
-        while self.claims < self.max_claims {
+        while self.places.claims() < self.max_claims {
             let kinds = self.next_kinds();
             if kinds.is_empty() {
                 return;
             }
-            self.claims += 1;
-            let (worker, running) = (self.worker, self.running.keys().cloned().collect());
+            self.places.begin_claim();
+            let (worker, running) = (self.worker, self.places.running().keys().cloned().collect());
             self.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds, running).await) }));
         }
     }
 
-    /// The kinds of which one more item may run, whatever the claims in progress return.
-    fn kinds_with_capacity(&self) -> Vec<String> {
-        let served = self.worker.served.iter().zip(&self.busy);
-        let with_capacity = served.filter(|(served, busy)| **busy + self.claims < served.concurrency);
-        with_capacity.map(|(served, _)| served.kind.clone()).collect()
-    }
-
     /// As many of these kinds as one claim takes, in rotation.
     fn next_kinds(&mut self) -> Vec<String> {
-        let mut kinds = self.kinds_with_capacity();
+        let mut kinds = self.places.kinds_with_capacity();
         if kinds.len() > W::KINDS_PER_CLAIM {
             self.kind_offset += W::KINDS_PER_CLAIM;
             let first = self.kind_offset % kinds.len();
@@ -201,7 +194,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     }
 
     pub fn on_claim(&mut self, claimed: Result<Option<(Box<W>, Timestamp)>, Error>) -> Result<(), Error> {
-        self.claims = self.claims.saturating_sub(1);
+        self.places.end_claim();
         match claimed {
             Ok(Some((work, _))) if self.shutdown != ShutdownState::Serving => self.release(work),
             Ok(Some((work, since))) => {
@@ -210,13 +203,13 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
                 if let Some(idle) = &mut self.idle {
                     idle.reset_delay();
                 }
-                self.begin_item(work, since);
+                self.begin_claimed(work, since);
                 self.begin_claims();
             }
             Ok(None) => {
                 self.failures = 0;
                 self.max_claims = 1;
-                if self.claims == 0 {
+                if self.places.claims() == 0 {
                     self.begin_wait();
                 }
             }
@@ -225,7 +218,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
                 // Nothing but items that need a missing key is open. Others may follow.
                 let may_follow = error.code == ErrorCode::KEY_MISSING;
                 self.record_error(error)?;
-                if self.claims == 0 {
+                if self.places.claims() == 0 {
                     self.begin_backoff(may_follow);
                 }
             }
@@ -233,27 +226,57 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         Ok(())
     }
 
-    fn begin_item(&mut self, work: Box<W>, since: Timestamp) {
-        // Two claims took so long that the first one had ended before the second one found the item.
-        if self.running.contains_key(work.id()) {
-            return self.release(work);
-        }
+    fn begin_claimed(&mut self, work: Box<W>, since: Timestamp) {
         let kind = |served: &super::ServedKind<W>| served.kind == work.kind();
-        let (worker, Some(served)) = (self.worker, self.worker.served.iter().position(kind)) else {
-            return self.release(work);
-        };
-        let (handler, claimed) = (worker.served[served].handler.clone(), work.clone());
-        let handler = self.push(Box::pin(async move {
-            let result = worker.process_item(&claimed, since, handler).await;
-            LoopEvent::ItemProcessed { item: claimed.id().to_owned(), served, result }
-        }));
-        self.busy[served] += 1;
-        self.running.insert(work.id().to_owned(), RunningItem { work, handler });
+        match self.worker.served.iter().position(kind) {
+            Some(served) => {
+                let place = self.places.take(served);
+                self.begin_item(ClaimedItem { work, since, place });
+            }
+            None => self.release(work),
+        }
     }
 
-    pub fn on_item_processed(&mut self, item: &str, served: usize, result: Result<(), Error>) -> Result<(), Error> {
-        self.running.remove(item);
-        self.busy[served] = self.busy[served].saturating_sub(1);
+    fn begin_item(&mut self, item: ClaimedItem<W>) {
+        let ClaimedItem { work, since, place } = item;
+        // Two claims took so long that the first one had ended before the second one found the item.
+        if self.places.running().contains_key(work.id()) {
+            return self.release(work);
+        }
+        let worker = self.worker;
+        let (handler, claimed) = (worker.served[place.served].handler.clone(), work.clone());
+        let handler = self.push(Box::pin(async move {
+            let result = worker.process_item(&claimed, since, handler, place).await;
+            LoopEvent::ItemProcessed { item: claimed.id().to_owned(), result }
+        }));
+        self.places.running().insert(work.id().to_owned(), RunningItem { work, handler });
+    }
+
+    /// Waits for items that commands of this process claim for the worker.
+    fn await_deliveries(&mut self) {
+        let (places, stop_signal) = (self.places.clone(), self.stop_signal.clone());
+        self.push(Box::pin(async move {
+            race(places.wait_for_change(), stop_signal.wait()).await;
+            LoopEvent::Delivered
+        }));
+    }
+
+    fn on_delivered(&mut self) {
+        let delivered = self.places.take_delivered();
+        if self.shutdown != ShutdownState::Serving {
+            return delivered.into_iter().for_each(|item| self.release(item.work));
+        }
+        if delivered.is_empty() {
+            self.check_for_work();
+        }
+        for item in delivered {
+            self.begin_item(item);
+        }
+        self.await_deliveries();
+    }
+
+    pub fn on_item_processed(&mut self, item: &str, result: Result<(), Error>) -> Result<(), Error> {
+        self.places.running().remove(item);
         result?;
         // The work that waited for it has run on, and may have made another item.
         self.check_for_work();
@@ -276,7 +299,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         let Some(mut idle) = self.idle.take() else { return };
         let (worker, wake_up) = (self.worker, self.wake_up.clone());
         let drained = self.is_drained();
-        let kinds = self.kinds_with_capacity();
+        let kinds = self.places.kinds_with_capacity();
         self.push(Box::pin(async move {
             let outcome = idle.wait_for_work(worker, &kinds, drained, &wake_up).await;
             LoopEvent::WaitEnded(idle, outcome)
@@ -302,7 +325,8 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
 
     /// Whether it ends when no item is open, and nothing that it runs can make one.
     fn is_drained(&self) -> bool {
-        self.until == StopCondition::Drained && self.running.is_empty() && self.claims == 0 && self.due.is_none()
+        let runs_nothing = self.places.running().is_empty() && self.places.claims() == 0 && self.places.are_free();
+        self.until == StopCondition::Drained && runs_nothing && self.due.is_none()
     }
 
     pub fn on_wait_ended(&mut self, idle: IdleState, outcome: Result<IdleOutcome, Error>) -> Result<(), Error> {
@@ -363,6 +387,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     /// Claims nothing more.
     pub fn stop(&mut self, shutdown: ShutdownState) {
         self.shutdown = shutdown;
+        self.places.close();
         self.stop_signal.set();
         self.wake_up.set();
     }
@@ -373,7 +398,8 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         if let Some(due) = self.due.take() {
             due.abort();
         }
-        for (_, RunningItem { work, handler }) in std::mem::take(&mut self.running) {
+        let running = std::mem::take(&mut *self.places.running());
+        for RunningItem { work, handler } in running.into_values() {
             handler.abort();
             self.release(work);
         }
@@ -398,6 +424,12 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         self.failures += 1;
         self.worker.emit(&WorkerEvent::Trouble(&error));
         Ok(())
+    }
+}
+
+impl<W: WorkItem> Drop for WorkerLoop<'_, W> {
+    fn drop(&mut self) {
+        self.places.close();
     }
 }
 
