@@ -354,12 +354,21 @@ fn make_owned(page: &mut HeapPage, number: u32, owned: &mut Vec<u32>) {
 /// Fewer allocated bytes than this never cause a collection.
 const THRESHOLD: u64 = 8 << 20;
 
+/// The same where the program waits: its state is saved there, with its garbage.
+const WAITING_THRESHOLD: u64 = 256 << 10;
+
 /// Bounds the size of the snapshot at every stop. Memory shares texts and a snapshot does not, so a state can be far
 /// larger than the memory it uses.
 ///
 /// A state above the limit fails. A state above twice the limit could not be saved at all: the machine discards its
 /// texts and its heap, and fails in the same way from then on.
 pub(super) fn enforce_heap_limit(machine: &mut Machine, stop: StopReason) -> StopReason {
+    // At other stops, the state would depend on the fuel.
+    let is_waiting = matches!(stop, StopReason::Waiting(_));
+    if is_waiting && machine.heap.allocated > machine.heap.live.max(WAITING_THRESHOLD) {
+        // The exact count below decides whether the limit is exceeded.
+        let _ = collect_garbage(machine);
+    }
     machine.heap.seal();
     let limit = machine.limits.heap_bytes;
     if machine.heap_discarded || snapshot_weight(machine) <= limit {
