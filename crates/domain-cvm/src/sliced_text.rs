@@ -30,6 +30,10 @@ pub(super) const MAX_ROWS_BITS: u32 = 12;
 /// Bytes that a text may have without being looked for in other texts.
 const OWN_BYTES: usize = 8 * 1024;
 
+/// Least bytes of a run that was written by the same save before, for another text or another part of this one, and is
+/// not written again; more in a text above 128 KB, so that it has few slices.
+const WRITTEN_BYTES: usize = 512;
+
 /// Slices of a text above which the short ones are written again as longer ones.
 const MAX_SLICES: usize = 8 * ROWS_PER_TEXT;
 
@@ -169,13 +173,14 @@ pub(super) struct RowWriter {
     free: Box<dyn Iterator<Item = Slot>>,
     row_bytes: usize,
     rows: Vec<(Slot, String)>,
+    written: Places,
 }
 
 impl RowWriter {
     /// The writer of rows in the first slots that are `free`. `bytes`: about the size of all that is saved.
     pub fn new(free: impl Iterator<Item = Slot> + 'static, bytes: u64) -> Self {
         let row_bytes = usize::try_from(bytes).unwrap_or(usize::MAX) / ROWS_PER_SAVE;
-        Self { free: Box::new(free), row_bytes, rows: Vec::new() }
+        Self { free: Box::new(free), row_bytes, rows: Vec::new(), written: Places::default() }
     }
 
     /// The text as slices: of the rows that have it in its last form, which was at `old`, and of new ones. Much that is
@@ -191,30 +196,44 @@ impl RowWriter {
         unwanted: &BTreeSet<Slot>,
     ) -> Vec<Slice> {
         let (least, most) = ROW_BYTES;
-        let row_bytes = self.row_bytes.max(text.len() / ROWS_PER_TEXT).clamp(least, most);
+        let text_bytes = text.len();
+        let row_bytes = self.row_bytes.max(text_bytes / ROWS_PER_TEXT).clamp(least, most);
         let new: Vec<(Piece, &str)> = pieces(text).map(|piece| (Piece::of(piece), piece)).collect();
-        let mut places = stored.texts.get(number).map_or(Vec::new(), |pieces| places(pieces, old));
-        places.retain(|place| !unwanted.contains(&place.slice.row));
-        let mut found = find(&new, &places, 0);
+        let is_wanted = |place: &Place| !unwanted.contains(&place.slice.row);
+        let mut places = Places::default();
+        let own = stored.texts.get(number).map_or(Vec::new(), |pieces| self::places(pieces, old));
+        places.extend(own.into_iter().filter(is_wanted));
+        let mut found = find(&new, &mut places, 0);
         let lacks = found.iter().zip(&new).filter(|(place, _)| place.is_none());
         let lacking: HashMap<[u8; 16], usize> = lacks.map(|(_, (piece, _))| (piece.hash, piece.len.into())).collect();
         let bytes = lacking.values().sum::<usize>();
         if bytes > OWN_BYTES {
             for (pieces, slices) in all {
                 if pieces.iter().map(|piece| usize::from(piece.len)).sum::<usize>() >= bytes / 2 {
-                    places.extend(self::places(pieces, slices).into_iter().filter(|place| {
-                        lacking.contains_key(&place.piece.hash) && !unwanted.contains(&place.slice.row)
-                    }));
+                    let is_lacking = |place: &Place| lacking.contains_key(&place.piece.hash) && is_wanted(place);
+                    places.extend(self::places(pieces, slices).into_iter().filter(is_lacking));
                 }
             }
-            found = find(&new, &places, 0);
+            found = find(&new, &mut places, 0);
         }
-        if count_slices(&found) > MAX_SLICES {
-            found = find(&new, &places, row_bytes / 2);
+        // The shortest runs are written again, until half of the slices are left.
+        let mut least = PIECE_BYTES.1;
+        while count_slices(&found) > MAX_SLICES || (least > PIECE_BYTES.1 && count_slices(&found) > MAX_SLICES / 2) {
+            found = find(&new, &mut places, least.min(row_bytes / 2));
+            least *= 2;
         }
         let mut slices: Vec<Slice> = Vec::new();
-        for (place, (_, piece)) in found.into_iter().zip(&new) {
-            let slice = place.unwrap_or_else(|| self.write(piece, row_bytes));
+        let mut index = 0;
+        while let (Some(place), Some((piece, text))) = (found.get(index), new.get(index)) {
+            let (slice, count) = match *place {
+                Some(slice) => (slice, 1),
+                None => {
+                    let lacks = found[index..].iter().take_while(|place| place.is_none()).count();
+                    let run = self.written.run(&new[index..index + lacks], WRITTEN_BYTES.max(text_bytes / MAX_SLICES));
+                    run.unwrap_or_else(|| (self.write(*piece, text, row_bytes), 1))
+                }
+            };
+            index += count;
             match slices.last_mut() {
                 Some(last) if last.is_before(slice) => last.len += slice.len,
                 _ => slices.push(slice),
@@ -227,18 +246,23 @@ impl RowWriter {
         slices
     }
 
-    fn write(&mut self, piece: &str, row_bytes: usize) -> Slice {
-        let len = piece.len() as u32;
+    fn write(&mut self, piece: Piece, text: &str, row_bytes: usize) -> Slice {
         let is_last = self.rows.len() == MAX_ROWS;
-        let fits = |text: &str| is_last || text.len() + piece.len() <= row_bytes;
-        if let Some((row, text)) = self.rows.last_mut().filter(|(_, text)| fits(text)) {
-            let start = text.len() as u32;
-            text.push_str(piece);
-            return Slice { row: *row, start, len };
-        }
-        let row = self.free.next().unwrap_or_default();
-        self.rows.push((row, piece.to_owned()));
-        Slice { row, start: 0, len }
+        let fits = |row: &str| is_last || row.len() + text.len() <= row_bytes;
+        let slice = match self.rows.last_mut().filter(|(_, row)| fits(row)) {
+            Some((row, written)) => {
+                let start = written.len() as u32;
+                written.push_str(text);
+                Slice { row: *row, start, len: piece.len.into() }
+            }
+            None => {
+                let row = self.free.next().unwrap_or_default();
+                self.rows.push((row, text.to_owned()));
+                Slice { row, start: 0, len: piece.len.into() }
+            }
+        };
+        self.written.extend([Place { piece, slice }]);
+        slice
     }
 
     /// The new rows.
@@ -273,34 +297,60 @@ fn places(pieces: &[Piece], slices: &[Slice]) -> Vec<Place> {
     places
 }
 
-/// Where each piece is. Of equal places the next one in the old order is taken, so that the parts of a text do not mix.
-/// A run of pieces in one row with fewer bytes than `least` is written again.
-fn find(pieces: &[(Piece, &str)], places: &[Place], least: usize) -> Vec<Option<Slice>> {
-    let mut indexes: HashMap<[u8; 16], Vec<usize>> = HashMap::with_capacity(places.len());
-    for (index, place) in places.iter().enumerate() {
-        indexes.entry(place.piece.hash).or_default().push(index);
+/// Places in their order.
+#[derive(Default)]
+struct Places {
+    places: Vec<Place>,
+    indexes: HashMap<[u8; 16], Vec<usize>>,
+    /// The index after the last run.
+    next: usize,
+}
+
+impl Places {
+    fn extend(&mut self, places: impl IntoIterator<Item = Place>) {
+        for place in places {
+            self.indexes.entry(place.piece.hash).or_default().push(self.places.len());
+            self.places.push(place);
+        }
     }
-    let mut found = Vec::with_capacity(pieces.len());
-    let mut next = 0;
-    while let Some(((piece, _), later)) = pieces.get(found.len()..).and_then(<[_]>::split_first) {
-        let same = indexes.get(&piece.hash).map_or(&[][..], Vec::as_slice);
-        let Some(first) = same.get(same.partition_point(|index| *index < next)).or(same.first()) else {
-            found.push(None);
-            continue;
-        };
-        let run = places.get(*first..).unwrap_or_default();
+
+    /// A run of places in one row that has the first of these pieces, as one slice, with the number of pieces; `None`:
+    /// it has fewer bytes than `least`. Of equal places the next one in the order is taken, so that the parts of a text
+    /// do not mix.
+    fn run(&mut self, pieces: &[(Piece, &str)], least: usize) -> Option<(Slice, usize)> {
+        let ((piece, _), later) = pieces.split_first()?;
+        let same = self.indexes.get(&piece.hash)?;
+        let first = *same.get(same.partition_point(|index| *index < self.next)).or(same.first())?;
+        let run = self.places.get(first..)?;
         let follows = |(pair, (piece, _)): &(&[Place], &(Piece, &str))| match pair {
             [before, place] => place.piece == *piece && before.slice.is_before(place.slice),
             _ => false,
         };
         let count = 1 + run.windows(2).zip(later).take_while(follows).count();
-        let run = run.iter().take(count).map(|place| place.slice);
-        if run.clone().map(|slice| slice.len as usize).sum::<usize>() >= least {
-            found.extend(run.map(Some));
-            next = first + count;
-        } else {
-            found.extend(run.map(|_| None));
+        let len = run.iter().take(count).map(|place| place.slice.len).sum();
+        if (len as usize) < least {
+            return None;
         }
+        self.next = first + count;
+        Some((Slice { len, ..run.first()?.slice }, count))
+    }
+}
+
+/// Where each piece is. One in a run with fewer bytes than `least` is written again.
+fn find(pieces: &[(Piece, &str)], places: &mut Places, least: usize) -> Vec<Option<Slice>> {
+    places.next = 0;
+    let mut found = Vec::with_capacity(pieces.len());
+    while let Some(rest) = pieces.get(found.len()..).filter(|rest| !rest.is_empty()) {
+        let Some((run, count)) = places.run(rest, least) else {
+            found.push(None);
+            continue;
+        };
+        let mut start = run.start;
+        found.extend(rest.iter().take(count).map(|(piece, _)| {
+            let slice = Slice { start, len: piece.len.into(), ..run };
+            start = slice.end();
+            Some(slice)
+        }));
     }
     found
 }
