@@ -36,14 +36,7 @@ after(async () => {
 /** Answers an open step in its editor. */
 async function answerStep(workbench, number, step) {
   const { page } = workbench;
-  await page.locator(`.tab:has-text("Step ${number}")`).click();
-  await page.locator(`.tab.active:has-text("Step ${number}")`).waitFor();
-  await page.locator(".monaco-editor .view-line").first().click();
-  await page.keyboard.press("Control+A");
-  await page.keyboard.insertText(JSON.stringify(step));
-  // The editor closes braces by itself.
-  await page.keyboard.press("Control+Shift+End");
-  await page.keyboard.press("Delete");
+  await workbench.replaceText(`Step ${number}`, JSON.stringify(step));
   await workbench.command("Runstate: Send Answer");
   await page.locator(`.tab:has-text("Step ${number}")`).waitFor({ state: "detached" });
 }

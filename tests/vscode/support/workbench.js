@@ -9,6 +9,14 @@ const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
 /** The timeout of every wait, in milliseconds. */
 const TIMEOUT_MS = 120_000;
 
+/** What a failure reports: rows of the tree, messages, the active editor, and the list that is open. */
+const SHOWN = [
+  ".sidebar .monaco-list-row",
+  ".notification-list-item-message",
+  ".editor-group-container.active .tab.active",
+  ".quick-input-widget:visible",
+].join(", ");
+
 /** Runs `act` with a browser. A failure reports what each window shows, and leaves a picture of it. */
 export async function inBrowser(act) {
   await withBrowser((browser) => explained(browser, () => act(browser)));
@@ -21,7 +29,7 @@ export async function explained(browser, act) {
   } catch (error) {
     const shown = [];
     for (const [n, page] of browser.pages().entries()) {
-      shown.push(await page.locator(".sidebar .monaco-list-row, .notification-list-item-message").allInnerTexts().catch(String));
+      shown.push(await page.locator(SHOWN).allInnerTexts().catch(String));
       await new Workbench(page).screenshot(`failure-${n}`).catch(() => {});
     }
     throw new Error(`the windows show ${JSON.stringify(shown)}`, { cause: error });
@@ -58,14 +66,43 @@ export class Workbench {
     await this.ready();
   }
 
-  /** Runs a command of the palette. */
+  /**
+   * Runs a command of the palette. Its list holds what the active editor offered when it opened: a palette without the
+   * command is opened again. Nothing is typed before the palette has the focus, because it would go into a document.
+   */
   async command(title) {
-    await this.page.keyboard.press("F1");
-    await this.page.locator(".quick-input-widget input").first().waitFor();
-    await this.page.keyboard.type(title);
-    // Before the list follows what was typed, Enter would run the command that is there.
-    await this.page.locator(`.quick-input-list .monaco-list-row.focused:has-text("${title}")`).waitFor();
-    await this.page.keyboard.press("Enter");
+    const row = this.page.locator(`.quick-input-list .monaco-list-row.focused:has-text("${title}")`);
+    const input = this.page.locator(".quick-input-widget:visible input:focus");
+    for (let opening = 0; opening < 5; opening++) {
+      await this.page.keyboard.press("F1");
+      await input.waitFor();
+      await this.page.keyboard.type(title);
+      // Before the list follows what was typed, Enter would run the command that is there.
+      if (await row.waitFor({ timeout: 6_000 }).then(() => true, () => false)) return this.page.keyboard.press("Enter");
+      if (await input.isVisible()) await this.page.keyboard.press("Escape");
+      await input.waitFor({ state: "hidden" });
+    }
+    throw new Error(`the palette does not offer “${title}”`);
+  }
+
+  /**
+   * Replaces the text of an open file. The layout moves while pages are restored, and a click may then hit another
+   * editor: nothing is typed before this one has the focus.
+   */
+  async replaceText(name, text) {
+    const group = this.page.locator(`.editor-group-container.active:has(.tab.active:has-text("${name}"))`);
+    const focused = group.locator(".monaco-editor.focused");
+    for (let click = 0; click < 5; click++) {
+      await this.page.locator(`.tab:has-text("${name}")`).click();
+      await group.locator(".monaco-editor .view-line").first().click();
+      if (await focused.waitFor({ timeout: 6_000 }).then(() => true, () => false)) break;
+    }
+    await focused.waitFor();
+    await this.page.keyboard.press("Control+A");
+    await this.page.keyboard.insertText(text);
+    // The editor closes braces by itself.
+    await this.page.keyboard.press("Control+Shift+End");
+    await this.page.keyboard.press("Delete");
   }
 
   /** Opens a file of the workspace from the explorer: the search for files needs a native program that is not installed. */
