@@ -428,6 +428,7 @@ impl Engine {
         let mut turns = Turns::new(&self.shared.contended);
         let mut known = self.catalog();
         let mut continued: Option<ViewLoader<'_>> = None;
+        let mut fills_offers = true;
         loop {
             let mut loader = continued.take().unwrap_or_else(|| {
                 known = self.catalog();
@@ -445,7 +446,9 @@ impl Engine {
             let decision = decision.and_then(|decision| command::charge(command, decision, view, &mut ctx));
             let mut claimed = Vec::new();
             let decision = decision.and_then(|mut decision| {
-                claimed = self.shared.offers.claim(&mut decision, view, &mut ctx)?;
+                if fills_offers {
+                    self.shared.offers.claim(&mut decision, view, &mut ctx, &mut claimed)?;
+                }
                 Ok(decision)
             });
             let decision = decision.and_then(|decision| self.run_triggers(command, decision, view, &ctx));
@@ -464,6 +467,11 @@ impl Engine {
                     unread.clear();
                     continue;
                 }
+                // The claims of others must not make it fail.
+                Err(_) if !claimed.is_empty() => {
+                    fills_offers = false;
+                    continue;
+                }
                 decision => decision,
             };
             let damaged = decision.as_mut().map_or(&mut ctx.damaged, |decision| &mut decision.damaged);
@@ -480,13 +488,18 @@ impl Engine {
                 // A decision without changes writes only its ledger row.
                 Ok(decision) if !decision.changes.is_empty() || origin == Origin::Caller => {
                     let this_attempt = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
-                    match self.commit(command, decision, view, &this_attempt).await {
-                        Ok(mut outcome) => {
+                    claimed.iter_mut().for_each(|item| item.set_sent(true));
+                    let committed = self.commit(command, decision, view, &this_attempt).await;
+                    let may_have_claimed = match &committed {
+                        Ok(outcome) => !outcome.replayed,
+                        Err(error) => matches!(error, store::StoreError::UnknownOutcome { .. }),
+                    };
+                    claimed.iter_mut().for_each(|item| item.set_sent(may_have_claimed));
+                    match committed {
+                        Ok(outcome) => {
                             self.shared.contention.record(command.name(), attempt);
-                            if !outcome.replayed {
-                                outcome.claimed = claimed;
-                            }
-                            return Ok(outcome);
+                            let claimed = if outcome.replayed { Vec::new() } else { claimed };
+                            return Ok(CommandOutcome { claimed, ..outcome });
                         }
                         Err(error) if is_conflict(&error) || self.has_met_newer_collections(&error, &known).await => {
                             if let store::StoreError::Conflict { key } = &error {
@@ -504,8 +517,11 @@ impl Engine {
                                 Err(_) => return Err(error.into()),
                             }
                         }
-                        // The fresh document may be smaller, or valid.
-                        Err(store::StoreError::TooLarge { .. } | store::StoreError::Invalid { .. }) if may_be_stale => {
+                        // The fresh document may be smaller, or valid; so may that of the command alone.
+                        Err(store::StoreError::TooLarge { .. } | store::StoreError::Invalid { .. })
+                            if may_be_stale || !claimed.is_empty() =>
+                        {
+                            fills_offers = claimed.is_empty();
                             continue;
                         }
                         Err(error) => return Err(error.into()),
@@ -521,6 +537,9 @@ impl Engine {
                     };
                 }
             };
+            drop(claimed);
+            // Contention on what only the claims of others change must not delay it again.
+            fills_offers = false;
             self.shared.cache.forget(view.keys().cloned());
             attempt += 1;
             log::command_retried(command.name(), id, attempt, &error);

@@ -3,7 +3,8 @@
 //! costs one commit where it would cost two.
 //!
 //! Nothing depends on an offer: an item that is not claimed so is claimed later, by any worker. An item whose worker has
-//! stopped meanwhile is released. If the process dies, the claim ends with its lease, as any claim does.
+//! stopped meanwhile, or whose commit has an unknown outcome, is released. If the process dies, the claim ends with its
+//! lease, as any claim does.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -25,8 +26,12 @@ pub(crate) trait Offer: MaybeSync {
     fn claim(&self, view: &View, ctx: &mut Ctx, key: &Key) -> Option<(Decision<()>, Box<dyn Claimed>)>;
 }
 
-/// An item that a commit claims. Dropped before the commit, it gives its place back.
+/// An item that a commit claims. Dropped, it gives its place back.
 pub(crate) trait Claimed: MaybeSend {
+    /// Whether a commit that claims the item may have happened. If so, its worker releases it when this is dropped: the
+    /// answer of the commit was lost, or its command was dropped.
+    fn set_sent(&mut self, is_sent: bool);
+
     /// Passes the item to its worker after the commit. Returns the command that releases it if the worker has stopped.
     fn deliver(self: Box<Self>) -> Option<Box<dyn AnyCommand>>;
 }
@@ -50,14 +55,15 @@ impl Offers {
         offers.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Claims the items that the decision makes available, as far as there are places.
+    /// Claims the items that the decision makes available, as far as there are places, and adds them to `claimed`.
     pub fn claim(
         &self,
         decision: &mut Decision<()>,
         view: &View,
         ctx: &mut Ctx,
-    ) -> Result<Vec<Box<dyn Claimed>>, Rejection> {
-        let (mut claimed, mut after) = (Vec::new(), None);
+        claimed: &mut Vec<Box<dyn Claimed>>,
+    ) -> Result<(), Rejection> {
+        let mut after = None;
         for offer in self.current() {
             let items = decision.changes.iter().filter(|change| change.key().collection == offer.collection());
             let wanted = items.filter(|change| offer.wants(change, ctx.now));
@@ -69,10 +75,10 @@ impl Offers {
                     continue;
                 };
                 after = Some(view.after(&claim.changes, ctx));
-                decision.follow(claim)?;
                 claimed.push(item);
+                decision.follow(claim)?;
             }
         }
-        Ok(claimed)
+        Ok(())
     }
 }

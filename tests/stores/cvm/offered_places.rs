@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::{CC_HISTORY, ListCalls, Start, Status, Work};
-use runstate::engine::Host as _;
+use runstate::engine::{Error, Host as _};
+use runstate::id::CommandId;
 use runstate::store::StoreError;
 use runstate::store::layer::Method;
-use runstate::testing::join_all;
+use runstate::testing::{Fault, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
 use runstate::work::{Backoff, Failure, Task};
@@ -38,8 +39,8 @@ fn a_call_costs_one_commit() {
         run_to_end(&cvm, &scene, "a").await;
     };
     scene.host.block_on(worker.run(later)).unwrap();
-    // The start, and the answer of each call.
-    assert_eq!(scene.store.calls(Method::Commit).calls, 1 + CALLS);
+    // The start, the answer of each call, and one claim: the worker looks whether others are open too.
+    assert_eq!(scene.store.calls(Method::Commit).calls, 1 + CALLS + 1);
     assert_eq!(scene.output("a"), (0..CALLS).map(|n| n.to_string()).collect::<Vec<_>>());
     let events = scene.take_events();
     assert_eq!(events.iter().filter(|line| line.ends_with("attempt 1")).count(), CALLS as usize, "{events:?}");
@@ -146,4 +147,40 @@ fn a_failure_claims_its_own_item_for_no_worker_that_still_reports_it() {
     });
     scene.host.block_on(worker.run(run_to_end(&cvm, &scene, "a"))).unwrap();
     assert_eq!(scene.output("a"), ["done"]);
+}
+
+#[test]
+fn calls_that_make_each_other_do_not_keep_a_place_from_others() {
+    let scene = WorkerScene::with_program("for (let n = 0; n < input; n++) call('add', [n]);");
+    let (cvm, other) = (scene.cvm(), scene.cvm());
+    let worker = scene.worker_in(&cvm, "w").handle("add", 1, slow_handler(&scene.host, Millis(10)));
+    let starts = async {
+        cvm.start(&Start::new("program").id("long").input(1_000_000.into())).await?;
+        scene.host.sleep(Millis(100)).await;
+        let began = scene.host.now();
+        other.start(&Start::new("program").id("short").input(1.into())).await?;
+        while other.status("short").await?.execution.status != Status::Complete {
+            scene.host.sleep(Millis(10)).await;
+        }
+        assert!(scene.host.now().since(began) < Millis::seconds(3));
+        Ok::<(), Error>(())
+    };
+    scene.host.block_on(worker.run(async { starts.await.unwrap() })).unwrap();
+}
+
+#[test]
+fn a_call_whose_commit_has_an_unknown_outcome_is_released_at_once() {
+    let scene = WorkerScene::with_program("console.log(call('add'))");
+    let cvm = scene.cvm();
+    let worker = scene.worker_in(&cvm, "w").handle("add", 1, slow_handler(&scene.host, Millis(0)));
+    let starts = async {
+        scene.host.sleep(Millis::seconds(1)).await;
+        let lost = StoreError::UnknownOutcome { command: CommandId::new("a").unwrap(), why: "the line is cut".into() };
+        scene.store.inner().plan(Method::Commit, 1, Fault::FailAfter(lost));
+        let began = scene.host.now();
+        run_to_end(&cvm, &scene, "a").await;
+        assert!(scene.host.now().since(began) < Millis::seconds(1));
+    };
+    scene.host.block_on(worker.run(starts)).unwrap();
+    assert_eq!(scene.take_events(), ["released 1", "claimed 1 attempt 1", "answered 1"]);
 }

@@ -227,18 +227,21 @@ pub struct ClaimResult<L: Leased> {
     /// The work. `None`: no item was claimed, or the claim of a repeat has ended.
     #[serde(skip)]
     pub work: Option<Box<L::Work>>,
+    /// Whether the claim has found other items too.
+    #[serde(skip)]
+    pub has_found_more: bool,
 }
 
 impl<L: Leased> Default for ClaimResult<L> {
     fn default() -> Self {
-        Self { claimed: None, work: None }
+        Self { claimed: None, work: None, has_found_more: false }
     }
 }
 
 impl<L: Leased> ClaimResult<L> {
     /// The result for a claimed item.
     pub fn new(claimed: L::Claimed, work: L::Work) -> Self {
-        Self { claimed: Some(claimed), work: Some(Box::new(work)) }
+        Self { claimed: Some(claimed), work: Some(Box::new(work)), has_found_more: false }
     }
 }
 
@@ -323,6 +326,8 @@ impl<L: Leased> Command for Claim<L> {
             match L::claim(view, ctx, row.clone(), self) {
                 Ok(mut claimed) => {
                     claimed.item = Some(row.key().clone());
+                    let is_cut = KIND_QUERIES.iter().any(|name| view.next_cursor(name).is_some());
+                    claimed.output.has_found_more = is_cut || !candidates.is_empty();
                     claimed.include(passed_over)?;
                     return Ok(claimed);
                 }
@@ -351,7 +356,7 @@ impl<L: Leased> Command for Claim<L> {
     }
 
     fn next(&self, output: &ClaimResult<L>, _: &Ports) -> Option<Box<dyn AnyCommand>> {
-        let ClaimResult { claimed: Some(claimed), work: None } = output else { return None };
+        let ClaimResult { claimed: Some(claimed), work: None, .. } = output else { return None };
         Some(TypedQuery::boxed(ClaimedWork::<L> { claimed: claimed.clone() }))
     }
 

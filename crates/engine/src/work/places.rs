@@ -10,7 +10,7 @@ use runstate_core::lease::{Claim, Leased as _, Release};
 use runstate_core::operation::WorkItem;
 use runstate_core::schema::{Entity as _, Filter, Key};
 use runstate_store::eval;
-use runstate_value::time::Timestamp;
+use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 
 use super::Worker;
@@ -25,20 +25,42 @@ pub(super) struct Places<W: WorkItem> {
     only: Option<Filter>,
     state: Arc<Mutex<State<W>>>,
     /// The items whose handlers run, or whose results are reported, by their ids. No command claims one of them: it may
-    /// be available again, but its worker still has it.
+    /// be available again, but its worker still has it. Locked before `state`.
     running: Mutex<HashMap<String, RunningItem<W>>>,
-    /// Set when items were delivered, or a place that an item had taken is free again.
+    /// Set when there is something in [`Delivered`].
     changed: Signal,
 }
 
 struct State<W> {
     /// Number of taken places, for each kind.
     taken: Vec<usize>,
+    /// Since when the last claim of each kind has found nothing else; `None`: it has.
+    nothing_else_since: Vec<Option<Timestamp>>,
     /// Number of claims in progress, each of which may take a place of any kind.
     claims: usize,
-    delivered: Vec<ClaimedItem<W>>,
+    delivered: Delivered<W>,
     is_closed: bool,
 }
+
+/// What commands have done with offered places.
+pub(super) struct Delivered<W> {
+    /// The items that they have claimed.
+    pub items: Vec<ClaimedItem<W>>,
+    /// Items that they may have claimed: their outcome is unknown.
+    pub in_doubt: Vec<Box<W>>,
+    /// Whether they have given a place back.
+    pub has_free_place: bool,
+}
+
+impl<W> Default for Delivered<W> {
+    fn default() -> Self {
+        Self { items: Vec::new(), in_doubt: Vec::new(), has_free_place: false }
+    }
+}
+
+/// How long a worker that runs items claims others only through offers, after a claim of its own has found nothing else.
+/// Otherwise items that make each other would keep its places for ever, and all others would wait.
+const OFFERS_LAST: Millis = Millis::seconds(1);
 
 pub(super) struct RunningItem<W> {
     pub work: Box<W>,
@@ -75,12 +97,18 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<W: WorkItem> Places<W> {
     pub fn new(worker: &Worker<W>) -> Self {
         let served: Vec<_> = worker.served.iter().map(|served| (served.kind.clone(), served.concurrency)).collect();
-        let (taken, claims, delivered, is_closed) = (vec![0; served.len()], 0, Vec::new(), false);
+        let state = State {
+            taken: vec![0; served.len()],
+            nothing_else_since: vec![None; served.len()],
+            claims: 0,
+            delivered: Delivered::default(),
+            is_closed: false,
+        };
         Self {
             served,
             claim: worker.claim_of(&[]),
             only: worker.selection.only.clone(),
-            state: Arc::new(Mutex::new(State { taken, claims, delivered, is_closed })),
+            state: Arc::new(Mutex::new(state)),
             running: Mutex::default(),
             changed: Signal::default(),
         }
@@ -92,7 +120,10 @@ impl<W: WorkItem> Places<W> {
 
     /// The kinds of which one more item may run, whatever the claims in progress return.
     pub fn kinds_with_capacity(&self) -> Vec<String> {
-        let state = lock(&self.state);
+        self.kinds_with_place(&lock(&self.state))
+    }
+
+    fn kinds_with_place(&self, state: &State<W>) -> Vec<String> {
         let served = self.served.iter().zip(&state.taken);
         let has_place = served.filter(|((_, concurrency), taken)| **taken + state.claims < *concurrency);
         has_place.map(|((kind, _), _)| kind.clone()).collect()
@@ -103,18 +134,35 @@ impl<W: WorkItem> Places<W> {
         lock(&self.state).claims
     }
 
-    pub fn begin_claim(&self) {
-        lock(&self.state).claims += 1;
+    /// Begins a claim of the kinds with capacity. None: it does not begin.
+    pub fn begin_claim(&self) -> Vec<String> {
+        let mut state = lock(&self.state);
+        let kinds = self.kinds_with_place(&state);
+        state.claims += usize::from(!kinds.is_empty());
+        kinds
     }
 
-    pub fn end_claim(&self) {
+    /// Ends a claim of these kinds. Takes a place for the item that it has found, if there is one of a kind that is
+    /// served. `nothing_else_since`: when it began, if it has found nothing else.
+    pub fn end_claim(
+        &self,
+        kinds: &[String],
+        nothing_else_since: Option<Timestamp>,
+        work: Option<&W>,
+    ) -> Option<Place<W>> {
         let mut state = lock(&self.state);
         state.claims = state.claims.saturating_sub(1);
+        for ((served, _), since) in self.served.iter().zip(&mut state.nothing_else_since) {
+            if kinds.contains(served) {
+                *since = nothing_else_since;
+            }
+        }
+        let served = self.served.iter().position(|(served, _)| work.is_some_and(|work| work.kind() == served))?;
+        Some(self.take(&mut state, served))
     }
 
-    /// Takes a place for an item that was claimed.
-    pub fn take(&self, served: usize) -> Place<W> {
-        lock(&self.state).taken[served] += 1;
+    fn take(&self, state: &mut State<W>, served: usize) -> Place<W> {
+        state.taken[served] += 1;
         Place { state: self.state.clone(), served }
     }
 
@@ -128,8 +176,8 @@ impl<W: WorkItem> Places<W> {
         self.changed.wait().await;
     }
 
-    /// The items that were delivered since the last call.
-    pub fn take_delivered(&self) -> Vec<ClaimedItem<W>> {
+    /// What was delivered since the last call.
+    pub fn take_delivered(&self) -> Delivered<W> {
         self.changed.reset();
         std::mem::take(&mut lock(&self.state).delivered)
     }
@@ -139,12 +187,13 @@ impl<W: WorkItem> Places<W> {
         lock(&self.state).is_closed = true;
     }
 
-    /// A kind of an item that has a free place.
-    fn free_place(&self, state: &State<W>, kind: Option<&str>) -> Option<usize> {
+    /// Which of the kinds that are served the kind of an item is, if it has a place that is offered.
+    fn offered_place(&self, state: &State<W>, kind: Option<&str>, is_idle: bool, now: Timestamp) -> Option<usize> {
         let serves = |(served, _): &(String, usize)| kind.is_none_or(|kind| kind == served);
         let index = self.served.iter().position(serves)?;
         let has_place = !state.is_closed && state.taken[index] + state.claims < self.served[index].1;
-        has_place.then_some(index)
+        let is_last = |since: Timestamp| (Millis(0)..OFFERS_LAST).contains(&now.since(since));
+        (has_place && (is_idle || state.nothing_else_since[index].is_some_and(is_last))).then_some(index)
     }
 }
 
@@ -166,10 +215,13 @@ impl<W: WorkItem> Offer for Places<W> {
         let is_available =
             item.get(W::Row::AVAILABLE_AT).and_then(Json::as_i64).is_some_and(|at| at <= now.as_millis());
         let is_selected = |only: &Filter| eval::matches(&W::Row::COLLECTION, only, item);
-        is_available
-            && !self.running().contains_key(&*change.key().id)
-            && self.only.as_ref().is_none_or(is_selected)
-            && kind_of::<W>(item).is_some_and(|kind| self.free_place(&lock(&self.state), kind).is_some())
+        let has_place = |kind| {
+            let running = self.running();
+            let state = lock(&self.state);
+            !running.contains_key(&*change.key().id)
+                && self.offered_place(&state, kind, running.is_empty(), now).is_some()
+        };
+        is_available && self.only.as_ref().is_none_or(is_selected) && kind_of::<W>(item).is_some_and(has_place)
     }
 
     fn claim(&self, view: &View, ctx: &mut Ctx, key: &Key) -> Option<(Decision<()>, Box<dyn Claimed>)> {
@@ -178,27 +230,30 @@ impl<W: WorkItem> Offer for Places<W> {
         if !eval::matches(&W::Row::COLLECTION, &condition?, item) {
             return None;
         }
-        let place = {
-            let mut state = lock(&self.state);
-            let served = self.free_place(&state, kind_of::<W>(item)?)?;
-            state.taken[served] += 1;
-            Place { state: self.state.clone(), served }
-        };
         let claim = self.claim.claim_changed(view, ctx, &key.id)?;
         let mut work = None;
         let claim = claim.map(|result| work = result.work);
-        let item = ClaimedItem { work: work?, since: ctx.now, place };
-        Some((claim, Box::new(Delivery { item: Some(item), changed: self.changed.clone() })))
+        let work = work?;
+        let is_idle = self.running().is_empty();
+        let mut state = lock(&self.state);
+        let served = self.offered_place(&state, Some(work.kind()), is_idle, ctx.now)?;
+        let item = ClaimedItem { work, since: ctx.now, place: self.take(&mut state, served) };
+        Some((claim, Box::new(Delivery { item: Some(item), is_sent: false, changed: self.changed.clone() })))
     }
 }
 
 /// An item on its way to its worker.
 struct Delivery<W> {
     item: Option<ClaimedItem<W>>,
+    is_sent: bool,
     changed: Signal,
 }
 
 impl<W: WorkItem> Claimed for Delivery<W> {
+    fn set_sent(&mut self, is_sent: bool) {
+        self.is_sent = is_sent;
+    }
+
     fn deliver(mut self: Box<Self>) -> Option<Box<dyn AnyCommand>> {
         let item = self.item.take()?;
         let shared = item.place.state.clone();
@@ -207,15 +262,21 @@ impl<W: WorkItem> Claimed for Delivery<W> {
             drop(state);
             return Some(TypedCommand::boxed(Release::<W::Row>::new(item.work.id(), item.work.token())));
         }
-        state.delivered.push(item);
+        state.delivered.items.push(item);
         None
     }
 }
 
 impl<W> Drop for Delivery<W> {
-    /// The item was delivered, or its commit has failed and the place is free again.
+    /// The item was delivered, or the place is free again.
     fn drop(&mut self) {
-        drop(self.item.take());
+        if let Some(ClaimedItem { work, place, .. }) = self.item.take() {
+            let shared = place.state.clone();
+            drop(place);
+            let delivered = &mut lock(&shared).delivered;
+            delivered.has_free_place = true;
+            delivered.in_doubt.extend(self.is_sent.then_some(work));
+        }
         self.changed.set();
     }
 }

@@ -8,13 +8,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Either, abortable};
 use futures_util::stream::FuturesUnordered;
 use runstate_core::error_code::ErrorCode;
-use runstate_core::lease::{NextAvailable, Release};
+use runstate_core::lease::{ClaimResult, Leased as _, NextAvailable, Release};
 use runstate_core::marker::BoxFuture;
 use runstate_core::operation::WorkItem;
 use runstate_value::time::{Millis, Timestamp};
 
 use super::idle_state::{IdleOutcome, IdleState};
-use super::places::{ClaimedItem, Places, RunningItem};
+use super::places::{ClaimedItem, Delivered, Places, RunningItem};
 use super::race::race;
 use super::task::Signal;
 use super::{Worker, WorkerEvent};
@@ -32,12 +32,12 @@ pub(super) enum StopCondition {
     Drained,
 }
 
-pub(super) enum LoopEvent<W> {
-    /// A claim has completed, with the time since which it lasts at least.
-    Claimed(Result<Option<(Box<W>, Timestamp)>, Error>),
+pub(super) enum LoopEvent<W: WorkItem> {
+    /// A claim of these kinds has completed. It lasts since this time at least.
+    Claimed(Vec<String>, Timestamp, Result<ClaimResult<W::Row>, Error>),
     /// An item was processed.
     ItemProcessed { item: String, result: Result<(), Error> },
-    /// Commands of this process have claimed items for the worker, or have given their places back.
+    /// Commands of this process have done something with offered places.
     Delivered,
     /// A wait has ended.
     WaitEnded(IdleState, Result<IdleOutcome, Error>),
@@ -107,10 +107,11 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         if self.worker.runs_due {
             self.begin_due();
         }
-        // A command knows only what it makes available itself, so it cannot keep an order.
-        if !self.worker.selection.oldest_first {
+        // A command knows only what it makes available itself, so it cannot keep an order. An audit log has each claim.
+        let engine = &self.worker.engine;
+        if !self.worker.selection.oldest_first && engine.registry().audit(W::Row::NAMES.claim).is_none() {
             let offer: Arc<dyn Offer> = self.places.clone();
-            self.worker.engine.shared.offers.add(&offer);
+            engine.shared.offers.add(&offer);
             self.await_deliveries();
         }
         self.begin_claims();
@@ -136,6 +137,9 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
                 // It was aborted.
                 Either::Right(_) => {}
             }
+            if self.shutdown != ShutdownState::Serving {
+                self.release_delivered();
+            }
         }
         Ok(())
     }
@@ -149,7 +153,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
 
     fn handle_event(&mut self, event: LoopEvent<W>) -> Result<(), Error> {
         match event {
-            LoopEvent::Claimed(claimed) => self.on_claim(claimed)?,
+            LoopEvent::Claimed(kinds, since, claimed) => self.on_claim(&kinds, since, claimed)?,
             LoopEvent::ItemProcessed { item, result } => self.on_item_processed(&item, result)?,
             LoopEvent::Delivered => self.on_delivered(),
             LoopEvent::WaitEnded(idle, outcome) => self.on_wait_ended(idle, outcome)?,
@@ -171,19 +175,22 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
             return self.begin_wait();
         }
         while self.places.claims() < self.max_claims {
-            let kinds = self.next_kinds();
+            let kinds = self.begin_claim();
             if kinds.is_empty() {
                 return;
             }
-            self.places.begin_claim();
             let (worker, running) = (self.worker, self.places.running().keys().cloned().collect());
-            self.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds, running).await) }));
+            let since = worker.host().now();
+            self.push(Box::pin(async move {
+                let claimed = worker.claim(&kinds, running).await;
+                LoopEvent::Claimed(kinds, since, claimed)
+            }));
         }
     }
 
-    /// As many of these kinds as one claim takes, in rotation.
-    fn next_kinds(&mut self) -> Vec<String> {
-        let mut kinds = self.places.kinds_with_capacity();
+    /// Begins a claim of as many kinds as one claim takes, in rotation. None: it does not begin.
+    fn begin_claim(&mut self) -> Vec<String> {
+        let mut kinds = self.places.begin_claim();
         if kinds.len() > W::KINDS_PER_CLAIM {
             self.kind_offset += W::KINDS_PER_CLAIM;
             let first = self.kind_offset % kinds.len();
@@ -193,17 +200,27 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         kinds
     }
 
-    pub fn on_claim(&mut self, claimed: Result<Option<(Box<W>, Timestamp)>, Error>) -> Result<(), Error> {
-        self.places.end_claim();
-        match claimed {
-            Ok(Some((work, _))) if self.shutdown != ShutdownState::Serving => self.release(work),
-            Ok(Some((work, since))) => {
+    pub fn on_claim(
+        &mut self,
+        kinds: &[String],
+        since: Timestamp,
+        claimed: Result<ClaimResult<W::Row>, Error>,
+    ) -> Result<(), Error> {
+        let found = claimed.as_ref().ok();
+        let nothing_else_since = found.filter(|found| !found.has_found_more).map(|_| since);
+        let place = self.places.end_claim(kinds, nothing_else_since, found.and_then(|found| found.work.as_deref()));
+        match claimed.map(|found| found.work) {
+            Ok(Some(work)) if self.shutdown != ShutdownState::Serving => self.release(work),
+            Ok(Some(work)) => {
                 self.failures = 0;
                 self.max_claims = (self.max_claims * 2).min(MAX_CLAIMS);
                 if let Some(idle) = &mut self.idle {
                     idle.reset_delay();
                 }
-                self.begin_claimed(work, since);
+                match place {
+                    Some(place) => self.begin_item(ClaimedItem { work, since, place }),
+                    None => self.release(work),
+                }
                 self.begin_claims();
             }
             Ok(None) => {
@@ -226,17 +243,6 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         Ok(())
     }
 
-    fn begin_claimed(&mut self, work: Box<W>, since: Timestamp) {
-        let kind = |served: &super::ServedKind<W>| served.kind == work.kind();
-        match self.worker.served.iter().position(kind) {
-            Some(served) => {
-                let place = self.places.take(served);
-                self.begin_item(ClaimedItem { work, since, place });
-            }
-            None => self.release(work),
-        }
-    }
-
     fn begin_item(&mut self, item: ClaimedItem<W>) {
         let ClaimedItem { work, since, place } = item;
         // Two claims took so long that the first one had ended before the second one found the item.
@@ -252,7 +258,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         self.places.running().insert(work.id().to_owned(), RunningItem { work, handler });
     }
 
-    /// Waits for items that commands of this process claim for the worker.
+    /// Waits until commands of this process have done something with offered places.
     fn await_deliveries(&mut self) {
         let (places, stop_signal) = (self.places.clone(), self.stop_signal.clone());
         self.push(Box::pin(async move {
@@ -262,17 +268,22 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     }
 
     fn on_delivered(&mut self) {
-        let delivered = self.places.take_delivered();
+        // A worker that stops releases what was delivered.
         if self.shutdown != ShutdownState::Serving {
-            return delivered.into_iter().for_each(|item| self.release(item.work));
+            return;
         }
-        if delivered.is_empty() {
+        let Delivered { items, in_doubt, has_free_place } = self.places.take_delivered();
+        in_doubt.into_iter().for_each(|work| self.release(work));
+        items.into_iter().for_each(|item| self.begin_item(item));
+        if has_free_place {
             self.check_for_work();
         }
-        for item in delivered {
-            self.begin_item(item);
-        }
         self.await_deliveries();
+    }
+
+    fn release_delivered(&mut self) {
+        let Delivered { items, in_doubt, .. } = self.places.take_delivered();
+        items.into_iter().map(|item| item.work).chain(in_doubt).for_each(|work| self.release(work));
     }
 
     pub fn on_item_processed(&mut self, item: &str, result: Result<(), Error>) -> Result<(), Error> {
@@ -430,6 +441,8 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
 impl<W: WorkItem> Drop for WorkerLoop<'_, W> {
     fn drop(&mut self) {
         self.places.close();
+        // Each has a place, which has the state.
+        drop(self.places.take_delivered());
     }
 }
 
@@ -449,12 +462,9 @@ const SWEEP_INTERVAL: Millis = Millis::minutes(10);
 const DUE_JITTER: Millis = Millis(50);
 
 impl<W: WorkItem> Worker<W> {
-    /// Claims an item of these kinds, but not one that is `running`. Returns it with the time since which the claim
-    /// lasts at least. `None`: none is open.
-    async fn claim(&self, kinds: &[String], running: BTreeSet<String>) -> Result<Option<(Box<W>, Timestamp)>, Error> {
-        let since = self.host().now();
-        let claimed = self.engine.execute(&self.claim_of(kinds).except(running)).await?;
-        Ok(claimed.work.map(|work| (work, since)))
+    /// Claims an item of these kinds, but not one that is `running`.
+    async fn claim(&self, kinds: &[String], running: BTreeSet<String>) -> Result<ClaimResult<W::Row>, Error> {
+        self.engine.execute(&self.claim_of(kinds).except(running)).await
     }
 
     /// When an item of these kinds may be claimed next; `None`: none is open.
