@@ -217,20 +217,27 @@ impl RowWriter {
             found = find(&new, &mut places, 0);
         }
         // The shortest runs are written again, until half of the slices are left.
-        let mut least = PIECE_BYTES.1;
-        while count_slices(&found) > MAX_SLICES || (least > PIECE_BYTES.1 && count_slices(&found) > MAX_SLICES / 2) {
-            found = find(&new, &mut places, least.min(row_bytes / 2));
+        let (mut least, longest) = (PIECE_BYTES.1, row_bytes / 2);
+        let mut most_slices = MAX_SLICES;
+        while count_slices(&found) > most_slices && least < 2 * longest {
+            found = find(&new, &mut places, least.min(longest));
             least *= 2;
+            most_slices = MAX_SLICES / 2;
         }
         let mut slices: Vec<Slice> = Vec::new();
-        let mut index = 0;
+        let (mut index, mut lacking_end) = (0, 0);
         while let (Some(place), Some((piece, text))) = (found.get(index), new.get(index)) {
             let (slice, count) = match *place {
                 Some(slice) => (slice, 1),
                 None => {
-                    let lacks = found[index..].iter().take_while(|place| place.is_none()).count();
-                    let run = self.written.run(&new[index..index + lacks], WRITTEN_BYTES.max(text_bytes / MAX_SLICES));
-                    run.unwrap_or_else(|| (self.write(*piece, text, row_bytes), 1))
+                    if lacking_end <= index {
+                        lacking_end = index + found[index..].iter().take_while(|place| place.is_none()).count();
+                    }
+                    let least = WRITTEN_BYTES.max(text_bytes / MAX_SLICES);
+                    match self.written.run(&new[index..lacking_end], least) {
+                        (Some(run), count) => (run, count),
+                        (None, _) => (self.write(*piece, text, row_bytes), 1),
+                    }
                 }
             };
             index += count;
@@ -314,25 +321,27 @@ impl Places {
         }
     }
 
-    /// A run of places in one row that has the first of these pieces, as one slice, with the number of pieces; `None`:
-    /// it has fewer bytes than `least`. Of equal places the next one in the order is taken, so that the parts of a text
-    /// do not mix.
-    fn run(&mut self, pieces: &[(Piece, &str)], least: usize) -> Option<(Slice, usize)> {
-        let ((piece, _), later) = pieces.split_first()?;
-        let same = self.indexes.get(&piece.hash)?;
-        let first = *same.get(same.partition_point(|index| *index < self.next)).or(same.first())?;
-        let run = self.places.get(first..)?;
+    /// The longest run of places in one row that has the first of these pieces, as one slice, and the number of pieces,
+    /// at least 1. `None`: it has fewer bytes than `least`. Of equal places the next one in the order is taken, so that
+    /// the parts of a text do not mix.
+    fn run(&mut self, pieces: &[(Piece, &str)], least: usize) -> (Option<Slice>, usize) {
+        let Some(((piece, _), later)) = pieces.split_first() else { return (None, 1) };
+        let same = self.indexes.get(&piece.hash).map_or(&[][..], Vec::as_slice);
+        let first = same.get(same.partition_point(|index| *index < self.next)).or(same.first());
+        let Some((first, run)) = first.and_then(|first| Some((*first, self.places.get(*first..)?))) else {
+            return (None, 1);
+        };
         let follows = |(pair, (piece, _)): &(&[Place], &(Piece, &str))| match pair {
             [before, place] => place.piece == *piece && before.slice.is_before(place.slice),
             _ => false,
         };
         let count = 1 + run.windows(2).zip(later).take_while(follows).count();
-        let len = run.iter().take(count).map(|place| place.slice.len).sum();
-        if (len as usize) < least {
-            return None;
+        let len: u32 = run.iter().take(count).map(|place| place.slice.len).sum();
+        let slice = run.first().filter(|_| len as usize >= least).map(|place| Slice { len, ..place.slice });
+        if slice.is_some() {
+            self.next = first + count;
         }
-        self.next = first + count;
-        Some((Slice { len, ..run.first()?.slice }, count))
+        (slice, count)
     }
 }
 
@@ -341,8 +350,9 @@ fn find(pieces: &[(Piece, &str)], places: &mut Places, least: usize) -> Vec<Opti
     places.next = 0;
     let mut found = Vec::with_capacity(pieces.len());
     while let Some(rest) = pieces.get(found.len()..).filter(|rest| !rest.is_empty()) {
-        let Some((run, count)) = places.run(rest, least) else {
-            found.push(None);
+        let (run, count) = places.run(rest, least);
+        let Some(run) = run else {
+            found.extend(rest.iter().take(count).map(|_| None));
             continue;
         };
         let mut start = run.start;
