@@ -50,7 +50,7 @@ async fn open_engine(store: Arc<dyn Store>) -> Engine {
     Engine::new(store, Arc::new(SystemHost), &[&DOMAIN]).await.unwrap()
 }
 
-/// Starts runs and serves them, until no more shall begin and those that it knows have ended.
+/// Starts runs and serves them, until no more shall begin and all have ended.
 pub async fn serve(task: ScriptTask, store: Arc<dyn Store>) {
     let journal = std::fs::OpenOptions::new().create(true).append(true).open(journal_path(&task.folder)).unwrap();
     // What was written stays when the process is killed. A kill may cut a line, so each begins with the end of another.
@@ -74,10 +74,12 @@ pub async fn serve(task: ScriptTask, store: Arc<dyn Store>) {
     let lanes = (0..LANES).map(|lane| -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             for round in 0.. {
-                if !begins_more() {
+                let run = run_id(lane, round);
+                // All who know a run may have been killed, so each goes on with all that have begun.
+                if !begins_more() && !acts.has_begun(&run).await? {
                     break;
                 }
-                acts.act(tools, &run_id(lane, round)).await?;
+                acts.act(tools, &run).await?;
             }
             Ok(())
         })

@@ -171,6 +171,14 @@ impl Process {
         Ok(())
     }
 
+    pub async fn has_begun(&self, run: &str) -> Result<bool, Error> {
+        match Cvm::new(&self.engine).status(run).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == ErrorCode::NOT_FOUND => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Approves any call that waits for a person, under a name that is not used again.
     async fn approve_one(&self, code: &Code, pending: &[CallView]) -> Result<(), Error> {
         let awaits: Vec<_> = pending.iter().filter(|call| call.waits_for == Some(WaitsFor::Approval)).collect();
