@@ -63,6 +63,49 @@ pub fn check_plain(value: &Json) -> Result<(), ValueError> {
     if json_bytes(value) > PLAIN_VALUE_BYTES { Err(ValueError::Size) } else { Ok(()) }
 }
 
+/// Checks that a JSON text has no integer beyond ±2^64 that is rounded when it is read: the value no longer shows it. An
+/// integer that [`check_storable`] sees, and one that is the shortest text of a double, as JavaScript writes it, pass.
+///
+/// ```
+/// use runstate_value::check_integers;
+/// assert_eq!(check_integers(r#"["18446744073709551617", 1e30, 100000000000000000000]"#), Ok(()));
+/// assert!(check_integers("[18446744073709551617]").is_err());
+/// ```
+pub fn check_integers(text: &str) -> Result<(), ValueError> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let rest = bytes.get(at + 1..).unwrap_or_default();
+        match byte {
+            b'"' => {
+                let mut is_escaped = false;
+                let ends = |byte: &u8| {
+                    let ends = !is_escaped && *byte == b'"';
+                    is_escaped = !is_escaped && *byte == b'\\';
+                    ends
+                };
+                at += rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
+            }
+            b'-' | b'0'..=b'9' => {
+                let length =
+                    rest.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+                let number = text.get(at..at + 1 + length.count()).unwrap_or_default();
+                at += number.len().saturating_sub(1);
+                let is_long = number.len() > SHORTER_THAN_2_64 && !number.contains(['.', 'e', 'E']);
+                if is_long && number.parse::<f64>().is_ok_and(|double| double.to_string() != number) {
+                    return Err(ValueError::Integer(number.to_owned()));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Characters of an integer that is read exactly, whatever they are.
+const SHORTER_THAN_2_64: usize = 18;
+
 /// Whether every reader of JSON reads the same number.
 pub(super) fn is_exact(number: &Number) -> bool {
     number.is_f64() || number.as_i64().is_some_and(|i| (-SAFE_INTEGER..=SAFE_INTEGER).contains(&i))

@@ -17,7 +17,7 @@ pub mod time;
 
 use std::cmp::Ordering;
 
-pub use bounds::{JsonSize, ValueError, check_plain, check_storable, json_bytes, memory_bytes};
+pub use bounds::{JsonSize, ValueError, check_integers, check_plain, check_storable, json_bytes, memory_bytes};
 pub use deserializer::{DeserializeError, deserialize_some, from_document, from_value};
 pub use double::{exact_digits, fixed_text, parse_double, shortest_digits};
 pub use json::{

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::hex;
 use runstate_engine::Error;
-use runstate_value::Json;
+use runstate_value::{Json, check_integers};
 
 use super::LineWriter;
 use super::lines::LINE_BYTES;
@@ -49,7 +49,11 @@ pub fn io(path: &Path, operation: &str, error: &std::io::Error) -> Error {
 /// Reads a JSON file, no larger than any file of an export.
 pub fn read_json(path: &Path) -> Result<Json, Error> {
     let bytes = read_file(path, LINE_BYTES)?;
-    serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is not valid JSON ({e})")))
+    let json = serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is not valid JSON ({e})")))?;
+    if let Ok(text) = std::str::from_utf8(&bytes) {
+        check_integers(text).map_err(|e| damaged(path, &format!("a number is {e}")))?;
+    }
+    Ok(json)
 }
 
 /// The bytes of a file that has at most `limit` of them. Pipes and devices are rejected, because they may not end.
