@@ -4,8 +4,12 @@
 
 import { RunstateError } from "./errors.js";
 
-/** The maximum depth of a JSON value, as in `crates/core/src/limits.rs`. */
-const MAX_DEPTH = 64;
+/** The maximum depths of a value and of a document, as in `crates/value/src/limits.rs`. */
+const VALUE_DEPTH = 64;
+const DOCUMENT_DEPTH = 100;
+
+/** How much of a path an error shows. */
+const PATH_LENGTH = 100;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
@@ -14,12 +18,14 @@ const LONE = "contains a lone surrogate, which UTF-8 cannot encode";
 /** Encodes parameters for the WebAssembly. Parameters that are undefined are omitted. `name` names the operation in
  * the error. */
 export function encodeParams(name: string, params: object): string {
-  return encode(params, `${name}: `, "", MAX_DEPTH + 1);
+  // The parameters are one level around a value, and `writes[0]` are two more around a document.
+  const [depth, around] = name.startsWith("documents.") ? [DOCUMENT_DEPTH, 3] : [VALUE_DEPTH, 1];
+  return encode(params, `${name}: `, "", depth, around);
 }
 
 /** Encodes the answer of a handler. */
 export function encodeAnswer(answer: unknown): string {
-  return encode(answer, "", "answer", MAX_DEPTH);
+  return encode(answer, "", "answer", VALUE_DEPTH, 0);
 }
 
 /** Throws `invalid` if a value is a string with a lone surrogate. `label` names the value in the error. */
@@ -33,19 +39,21 @@ export function toWellFormed(text: string): string {
   return text.replace(LONE_SURROGATES, "\ufffd");
 }
 
-/** Encodes `root`. `prefix` is the beginning of an error, and `path` names `root` in it. */
-function encode(root: unknown, prefix: string, path: string, maxDepth: number): string {
+/** Encodes `root`. `prefix` is the beginning of an error, and `path` names `root` in it. `around`: levels that do not
+ * count. */
+function encode(root: unknown, prefix: string, path: string, depth: number, around: number): string {
   /** The objects around the current value. */
   const above: object[] = [];
   return JSON.stringify(root, function (this: object, key: string): unknown {
     // Not the argument, to which `toJSON` was applied.
     const value: unknown = (this as Record<string, unknown>)[key];
     while (above.length > 0 && above[above.length - 1] !== this) above.pop();
-    const problem = LONE_SURROGATE.test(key) ? `the key @ ${LONE}` : findProblem(this, key, value, above, maxDepth);
-    if (problem !== null) {
+    const problem = LONE_SURROGATE.test(key) ? `the key @ ${LONE}` : findProblem(this, key, value, above);
+    const tooDeep = typeof value === "object" && value !== null && above.length === depth + around;
+    if (problem !== null || tooDeep) {
       const at = locate(above, key, path);
       // A member that is undefined is omitted. An answer is a mistake then, as a forgotten `return`.
-      if (value !== undefined || Array.isArray(this) || at === "answer") throw refusal(prefix, problem, at);
+      if (value !== undefined || Array.isArray(this) || at === "answer") throw refusal(prefix, problem ?? `@ is deeper than ${depth} levels`, at, depth);
     }
     if (typeof value === "object" && value !== null) above.push(value);
     return value;
@@ -53,7 +61,7 @@ function encode(root: unknown, prefix: string, path: string, maxDepth: number): 
 }
 
 /** Describes why JSON cannot represent `value` under `key` of `holder`, with `@` for its path; null if it can. */
-function findProblem(holder: object, key: string, value: unknown, above: readonly object[], maxDepth: number): string | null {
+function findProblem(holder: object, key: string, value: unknown, above: readonly object[]): string | null {
   switch (typeof value) {
     case "string":
       return LONE_SURROGATE.test(value) ? `@ ${LONE}` : null;
@@ -66,7 +74,6 @@ function findProblem(holder: object, key: string, value: unknown, above: readonl
     case "object": {
       if (value === null) return null;
       if (above.includes(value)) return "@ contains itself";
-      if (above.length === maxDepth) return `@ is deeper than ${MAX_DEPTH} levels`;
       const kind = Array.isArray(value) ? null : classOf(value);
       return kind === null ? null : `@ is a ${kind}`;
     }
@@ -75,8 +82,9 @@ function findProblem(holder: object, key: string, value: unknown, above: readonl
   }
 }
 
-function refusal(prefix: string, problem: string, path: string): RunstateError {
-  const message = `${prefix}${problem.replace("@", () => `\`${path}\``)}. Pass a value that JSON can represent, at most ${MAX_DEPTH} levels deep`;
+function refusal(prefix: string, problem: string, path: string, depth: number): RunstateError {
+  const shown = path.length > PATH_LENGTH ? `${path.slice(0, PATH_LENGTH)}…` : path;
+  const message = `${prefix}${problem.replace("@", () => `\`${shown}\``)}. Pass a value that JSON can represent, at most ${depth} levels deep`;
   return new RunstateError({ code: /^answer\b/.test(path) ? "invalid_answer" : "invalid", message });
 }
 

@@ -44,6 +44,18 @@ test("documents of a collection are inserted, read, written, counted, deleted an
   assert.deepEqual([await notes.drop(), await notes.count()], [1, 0]);
 });
 
+test("a document has at most 100 levels", async (t) => {
+  const notes = await openNotes(t);
+  const nested = (levels) => (levels === 1 ? { tag: "deep" } : { inner: nested(levels - 1) });
+  await notes.insert("a", nested(100));
+  const { _id, _rev, ...read } = await notes.get("a");
+  assert.deepEqual(read, nested(100));
+  const refused = await assertRefused(notes.insert("b", nested(101)), "invalid");
+  assert.match(refused.message, /deeper than 100 levels/);
+  assert.ok(refused.message.length < 400, refused.message);
+  assert.equal(await notes.count(), 1);
+});
+
 test("a document that a JSON Schema refuses is invalid and is not written", async (t) => {
   const schema = { type: "object", required: ["tag"], properties: { tag: { type: "string" } }, additionalProperties: false };
   const notes = await openNotes(t, { schema });
