@@ -6178,6 +6178,8 @@ export type Settings = {
 export type Severity =
   /** No data in use depends on it. */
   | "harmless"
+  /** Committed data is encrypted under a key that was not given. All else about it is unknown. */
+  | "key_missing"
   /** Committed data is lost, unreadable or contradictory. */
   | "damage";
 

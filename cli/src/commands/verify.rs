@@ -158,6 +158,11 @@ fn file_damage(folder: &FileStoreLocation, report: &VerifyReport, first: &Findin
 /// Returns the error for a damaged document, on any store.
 fn document_damage(url: &str, first: &Finding) -> Error {
     let at = format!("{} in {}", first.at, open::redact_url(url));
+    if first.severity == Severity::KeyMissing {
+        let mut error = Error::from(runstate::store::StoreError::KeyMissing { at, why: first.why.clone() });
+        error.message += ". Nothing was changed; verify the store with all its keys";
+        return error;
+    }
     let mut error = Error::from(runstate::store::StoreError::Corrupt { at, why: first.why.clone() });
     error.message += ". Nothing was changed; export what can be read, and restore the damaged part from a backup";
     error
@@ -299,6 +304,7 @@ fn findings(report: &VerifyReport) -> Vec<String> {
     for finding in &report.findings {
         let severity = match finding.severity {
             Severity::Damage => "damaged",
+            Severity::KeyMissing => "key missing",
             Severity::Harmless => "harmless",
         };
         lines.push(format!("{severity}: {}: {}", finding.at, finding.why));

@@ -391,6 +391,8 @@ pub struct Finding {
 pub enum Severity {
     /// No data in use depends on it.
     Harmless,
+    /// Committed data is encrypted under a key that was not given. All else about it is unknown.
+    KeyMissing,
     /// Committed data is lost, unreadable or contradictory.
     Damage,
 }
@@ -401,6 +403,11 @@ impl Finding {
         Self { at: at.into(), severity: Severity::Damage, why: why.into(), lost: Vec::new() }
     }
 
+    /// Creates a finding about a document that is encrypted under a key that was not given.
+    pub fn key_missing(at: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { at: at.into(), severity: Severity::KeyMissing, why: why.into(), lost: Vec::new() }
+    }
+
     /// Creates a harmless finding.
     pub fn harmless(at: impl Into<String>, why: impl Into<String>) -> Self {
         Self { at: at.into(), severity: Severity::Harmless, why: why.into(), lost: Vec::new() }
@@ -408,9 +415,13 @@ impl Finding {
 }
 
 impl VerifyReport {
-    /// Returns the first finding of damage; none if all committed data can be read.
+    /// Returns the first finding of damage, or else of a missing key; none if all committed data can be read.
     pub fn damage(&self) -> Option<&Finding> {
-        self.findings.iter().find(|finding| finding.severity == Severity::Damage)
+        self.first(Severity::Damage).or_else(|| self.first(Severity::KeyMissing))
+    }
+
+    fn first(&self, severity: Severity) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.severity == severity)
     }
 
     /// Returns whether the report has no finding of damage.
@@ -418,9 +429,10 @@ impl VerifyReport {
         self.damage().is_none()
     }
 
-    /// Adds a finding. The first damage is always listed.
+    /// Adds a finding. The first of each severity is always listed, but a harmless one.
     pub fn add(&mut self, finding: Finding) {
-        let listed = self.findings.len() < MAX_LISTED || (finding.severity == Severity::Damage && self.is_intact());
+        let is_first = finding.severity != Severity::Harmless && self.first(finding.severity).is_none();
+        let listed = self.findings.len() < MAX_LISTED || is_first;
         if listed { self.findings.push(finding) } else { self.omitted += 1 }
     }
 }

@@ -9,6 +9,7 @@ use runstate::engine::{Engine, Error, SystemHost};
 use runstate::id::CommandId;
 use runstate::operation::Domain;
 use runstate::schema::{Entity, Query};
+use runstate::store::Severity;
 use runstate::testing::{BatchExt as _, batch};
 use serde_json::{Value as Json, json};
 
@@ -45,7 +46,8 @@ async fn a_lost_key_costs_only_the_values_under_it() {
     assert_eq!(scene.raw("a").await, before);
     let report = engine.verify(|_| {}).await.unwrap();
     let found = report.damage().unwrap();
-    assert!(found.at == "documents.vault/a" && found.why.contains("`k1`"), "{found:?}");
+    assert_eq!((&*found.at, found.severity), ("documents.vault/a", Severity::KeyMissing));
+    assert!(found.why.contains("`k1`"), "{found:?}");
     assert_eq!(report.findings.len(), 1, "{report:?}");
     // The key is found again.
     assert_eq!(read(&scene.with_keys("k2,k1").await, "a").await.unwrap()["note"], SECRET);

@@ -117,6 +117,19 @@ fn remove(path: &Path) {
 }
 
 #[test]
+fn a_verification_without_a_key_names_it() {
+    let keys = format!("{K1},{HASH}");
+    let scene = with_app(&keys);
+    start(&scene, &keys).expect_exit(0);
+    run_with_keys(&scene, &keys, &["verify"]).expect_exit(0);
+    let verified = scene.run(&["verify", "--json"]);
+    assert_eq!(verified.error_code(), "key_missing");
+    let findings = verified.json()["report"]["findings"].as_array().unwrap().clone();
+    assert!(!findings.is_empty() && findings.iter().all(|found| found["severity"] == "key_missing"), "{findings:?}");
+    scene.run(&["verify"]).expect_stderr(&["verify the store with all its keys"]);
+}
+
+#[test]
 fn the_command_line_shows_secrets_of_apps_to_workers_alone() {
     let keys = format!("{K1},{HASH}");
     let scene = with_app(&keys);

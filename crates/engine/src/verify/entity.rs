@@ -83,8 +83,10 @@ impl EntityInspector<'_> {
         let mut query = (check.inspect)(id);
         match self.engine.query_any(&mut *query).await {
             Ok(()) => {}
+            // The scan of its collection reports a document whose key is missing.
+            Err(error) if error.code == ErrorCode::KEY_MISSING => return Ok(None),
             // The scan of the collection has already reported a damaged head.
-            Err(error) if matches!(error.code, ErrorCode::CORRUPT | ErrorCode::KEY_MISSING) => {
+            Err(error) if error.code == ErrorCode::CORRUPT => {
                 let at = Key::new(check.collection, id).to_string();
                 let is_reported =
                     self.report.findings.iter().any(|found| found.at == at && found.severity == Severity::Damage);

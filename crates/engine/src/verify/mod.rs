@@ -216,7 +216,7 @@ impl Verification<'_> {
         for row in rows.iter().filter(|row| find_problem(collection, &row.id, &row.stored).is_some()) {
             let key = Key::new(collection, &row.id);
             if let Some(why) = sealed_problem(collection, &row.stored) {
-                self.report.add(Finding::damage(key.to_string(), why));
+                self.report.add(Finding::key_missing(key.to_string(), why));
                 continue;
             }
             let Some(found) = get_documents(&self.engine, std::slice::from_ref(&key)).await? else { continue };
