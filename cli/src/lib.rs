@@ -68,17 +68,19 @@ pub fn main(domains: &[&'static Domain]) -> ExitCode {
     if let Err(refused) = operations::check_declarations(domains) {
         return Printer::new(false, colors).report_error(&refused).into();
     }
-    // The commands of operations, with their schemas, are hundreds. They are built if no hand-written command takes the
-    // arguments.
+    // The commands of operations, with their schemas, are hundreds. All are built only for help and errors.
     if let Ok(args) = Cli::try_parse() {
         let out = Printer::new(args.global.json, args.global.color);
         return run(out, commands::execute(args, out));
     }
-    let parsed = match &*spelling::typed_words(std::env::args_os()) {
-        [help, all] if help == "help" && all == "all" => {
+    let words = spelling::typed_words(std::env::args_os());
+    let of_one = operations::command_of(&words).and_then(|command| command.try_get_matches().ok());
+    let parsed = match (of_one, &*words) {
+        (Some(matches), _) => Ok(matches),
+        (None, [help, all]) if help == "help" && all == "all" => {
             help::whole().color(colors).try_get_matches_from([program_name::binary_name(), "--help"])
         }
-        words => {
+        (None, words) => {
             let mut command = help::command().color(colors);
             let parsed = command.try_get_matches_from_mut(std::env::args_os());
             parsed.map_err(|error| spelling::suggest(error, &command, words))

@@ -71,8 +71,8 @@ fn operation(signature: &Signature) -> Option<Value> {
         "documentation": description.documentation.trim(),
         "commandLine": description.command_line,
         "subjects": names(|parameter| parameter.subject),
-        "parameters": description.parameters,
-        "result": description.result,
+        "parameters": (description.parameters)(),
+        "result": (description.result)(),
     }))
 }
 

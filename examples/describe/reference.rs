@@ -67,7 +67,7 @@ fn operation(signature: &Signature, description: &Description) -> String {
     };
     let mut text = format!("\n### `{}`\n\n{}\n\n", signature.name, paragraphs(description.documentation));
     let _ = writeln!(text, "{kind}. Command line: `runstate {}`.\n", description.command_line);
-    let parameters = description.parameters.as_value();
+    let parameters = (description.parameters)().to_value();
     if signature.parameters.is_empty() {
         text += "No parameters.\n";
     } else {
@@ -81,18 +81,18 @@ fn operation(signature: &Signature, description: &Description) -> String {
             text,
             "| `{}` | {} | {required} | {} |",
             parameter.name,
-            type_name(schema, parameters),
+            type_name(schema, &parameters),
             cell(meaning)
         );
     }
-    let result = description.result.as_value();
-    let _ = writeln!(text, "\nResult: {}.", type_name(result, result));
-    let mut listed = vec![result];
-    if let Some(items) = result["properties"].get("items").map(|items| resolve(&items["items"], result)) {
+    let result = (description.result)().to_value();
+    let _ = writeln!(text, "\nResult: {}.", type_name(&result, &result));
+    let mut listed = vec![&result];
+    if let Some(items) = result["properties"].get("items").map(|items| resolve(&items["items"], &result)) {
         listed = vec![items];
     }
     for object in listed {
-        text += &properties(object, result);
+        text += &properties(object, &result);
     }
     text
 }

@@ -422,7 +422,7 @@ pub fn annotations(kind: OperationKind, operation: &str, is_idempotent: bool) ->
 /// The documentation of a tool, and the schema of its arguments.
 pub fn describe(signature: &Signature) -> Option<(&'static str, Json)> {
     let description = signature.description?();
-    let mut parameters = description.parameters.to_value();
+    let mut parameters = (description.parameters)().to_value();
     declare_as_text(&mut parameters);
     if takes_command_id(signature) {
         parameters["properties"]["commandId"] = json!({

@@ -16,8 +16,6 @@ pub mod output;
 pub mod schema;
 pub mod times;
 
-use std::sync::LazyLock;
-
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory};
 use runstate::domain;
 use runstate::engine::{ENGINE_OPERATIONS, Engine, Error};
@@ -58,13 +56,10 @@ pub fn check_declarations(domains: &[&'static Domain]) -> Result<(), CliError> {
         return Ok(());
     }
     Registry::new(&[domain::ALL, domains].concat()).map_err(|refused| usage(refused.to_string()))?;
-    let words = |signature: &Signature| {
-        Some((signature.description?)().command_line.split(' ').map(str::to_owned).collect::<Vec<_>>())
-    };
     let hand_written = Cli::command();
-    let mut known: Vec<Vec<String>> = signatures_of(domain::ALL).filter_map(words).collect();
+    let mut known: Vec<Vec<String>> = signatures_of(domain::ALL).filter_map(words_of).collect();
     for signature in domains.iter().flat_map(|domain| domain.operations).map(|operation| &operation.signature) {
-        let Some(words) = words(signature) else { continue };
+        let Some(words) = words_of(signature) else { continue };
         let is_taken = words.first().is_none_or(|word| word == "help" || hand_written.find_subcommand(word).is_some())
             || known.iter().any(|other| other.starts_with(&words) || words.starts_with(other));
         if is_taken {
@@ -82,10 +77,10 @@ pub fn takes_command_id(signature: &Signature) -> bool {
 }
 
 /// Adds the commands of all operations that have none.
-pub fn add_commands(mut root: Command) -> Command {
-    for operation in all() {
-        root = add_at(root, &operation.words(), operation.command());
-    }
+pub fn add_commands(root: Command) -> Command {
+    let has_none = |operation: &OperationCommand| find_command(&root, &operation.words()).is_none();
+    let operations: Vec<_> = signatures().filter_map(OperationCommand::new).filter(has_none).collect();
+    let root = operations.iter().fold(root, |root, one| add_at(root, &one.words(), one.command()));
     root.mut_subcommands(|group| describe_group(group, "runstate help"))
 }
 
@@ -97,14 +92,36 @@ fn describe_group(group: Command, help: &str) -> Command {
     if is_described { group } else { group.about(names).after_help(format!("Example:\n  {help}")) }
 }
 
+/// The command line whose only command of an operation is the one that these words begin with; `None`: they begin with
+/// none. Hundreds of commands with their schemas take longer to build than most commands take to run.
+pub fn command_of(words: &[String]) -> Option<Command> {
+    let operation = with_words(|command| words.starts_with(command))?;
+    Some(add_at(Cli::command(), &operation.words(), operation.command()))
+}
+
 /// Returns the operation of the command that was given, and its arguments; `None`: it is a hand-written command.
-pub fn find(mut matches: &ArgMatches) -> Option<(&'static OperationCommand, &ArgMatches)> {
+pub fn find(mut matches: &ArgMatches) -> Option<(OperationCommand, &ArgMatches)> {
     let mut words = Vec::new();
     while let Some((word, inner)) = matches.subcommand() {
         words.push(word);
         matches = inner;
     }
-    all().iter().find(|operation| operation.words() == words).map(|operation| (operation, matches))
+    Some((with_words(|command| words == *command)?, matches))
+}
+
+/// The operation without a hand-written command whose words are these.
+fn with_words(are_these: impl Fn(&[String]) -> bool) -> Option<OperationCommand> {
+    let has_these = |signature: &&Signature| words_of(signature).is_some_and(|words| are_these(&words));
+    let operation = OperationCommand::new(signatures().find(has_these)?)?;
+    find_command(&Cli::command(), &operation.words()).is_none().then_some(operation)
+}
+
+fn words_of(signature: &Signature) -> Option<Vec<String>> {
+    Some((signature.description?)().command_line.split(' ').map(str::to_owned).collect())
+}
+
+fn find_command<'a>(root: &'a Command, words: &[&str]) -> Option<&'a Command> {
+    words.iter().try_fold(root, |command, word| command.find_subcommand(word))
 }
 
 /// Returns a result of an operation as JSON output shows it: with times as text.
@@ -150,19 +167,6 @@ fn named(operation: &str) -> Result<OperationCommand, Error> {
     found.ok_or_else(|| Error::internal(format!("`{operation}` is not an operation")))
 }
 
-/// The operations without a hand-written command. Their schemas are hundreds, so they are built once.
-fn all() -> &'static [OperationCommand] {
-    static ALL: LazyLock<Vec<OperationCommand>> = LazyLock::new(|| {
-        let hand_written = Cli::command();
-        let has_none = |operation: &OperationCommand| {
-            let words = operation.words();
-            words.iter().try_fold(&hand_written, |command, word| command.find_subcommand(word)).is_none()
-        };
-        signatures().filter_map(OperationCommand::new).filter(has_none).collect()
-    });
-    &ALL
-}
-
 fn add_at(parent: Command, words: &[&str], command: Command) -> Command {
     let (word, rest) = match words {
         [] | [_] => return parent.subcommand(command),
@@ -183,8 +187,8 @@ impl OperationCommand {
             words: description.command_line,
             face: faces::of_operation(signature.name),
             documentation: arguments::paragraphs(description.documentation),
-            parameters: description.parameters.to_value(),
-            result: description.result.to_value(),
+            parameters: (description.parameters)().to_value(),
+            result: (description.result)().to_value(),
         })
     }
 
@@ -355,8 +359,12 @@ mod tests {
         let root = help::command();
         for signature in signatures() {
             let operation = OperationCommand::new(signature).unwrap();
-            let found = operation.words().iter().try_fold(&root, |command, word| command.find_subcommand(word));
-            assert!(found.is_some(), "{} has no command `{}`", signature.name, operation.words);
+            assert!(
+                find_command(&root, &operation.words()).is_some(),
+                "{} has no command `{}`",
+                signature.name,
+                operation.words
+            );
         }
     }
 

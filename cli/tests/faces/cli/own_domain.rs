@@ -150,8 +150,9 @@ fn a_domain_is_described_like_the_built_in_ones() {
     let signature = engine.signatures().find(|signature| signature.name == "notes.reminder.add").unwrap();
     let description = (signature.description.unwrap())();
     assert_eq!((description.documentation, &*description.command_line), ("Adds a reminder.", "notes reminder add"));
-    assert_eq!(description.parameters.get("required"), Some(&json!(["id", "text", "due"])));
-    assert_eq!(description.parameters.pointer("/properties/due/description"), Some(&json!("When it is due.")));
+    let parameters = (description.parameters)();
+    assert_eq!(parameters.get("required"), Some(&json!(["id", "text", "due"])));
+    assert_eq!(parameters.pointer("/properties/due/description"), Some(&json!("When it is due.")));
 }
 
 #[test]

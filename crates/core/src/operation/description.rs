@@ -17,9 +17,9 @@ pub struct Description {
     /// The words of its command line, without the program's name: `fleet project list`.
     pub command_line: String,
     /// The schema of its parameters.
-    pub parameters: Schema,
+    pub parameters: fn() -> Schema,
     /// The schema of its result.
-    pub result: Schema,
+    pub result: fn() -> Schema,
 }
 
 /// A parameter as a description lists it: its name, its documentation, its schema.
@@ -66,8 +66,9 @@ impl Description {
         command_line: Option<&str>,
     ) -> Self {
         let command_line = command_line.map_or_else(|| default_command_line(name), str::to_owned);
-        let result = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<R>();
-        Self { documentation, command_line, parameters: object_schema(P::DESCRIBED, P::PARAMETERS), result }
+        let parameters = || object_schema(P::DESCRIBED, P::PARAMETERS);
+        let result = || SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<R>();
+        Self { documentation, command_line, parameters, result }
     }
 }
 
