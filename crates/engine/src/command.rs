@@ -292,11 +292,11 @@ pub(super) fn charge(
     Ok(decision)
 }
 
-/// Whether a commit of this decision fails if the documents in its view are stale. A decision without changes is not
-/// committed, and the absence of a document is checked only if the decision writes it.
+/// Whether a commit of this decision fails if the documents in its view are stale, as far as it depends on them. A
+/// decision without changes is not committed, and the absence of a document is checked only if the decision writes it.
 pub(super) fn is_checked_by_commit(decision: &Decision<()>, view: &View) -> bool {
     let checked: HashSet<&Key> = decision.changes.iter().filter_map(Change::checked_key).collect();
-    !decision.changes.is_empty() && view.absent_keys().all(|key| checked.contains(key))
+    !decision.needs_newest && !decision.changes.is_empty() && view.absent_keys().all(|key| checked.contains(key))
 }
 
 /// Whether a fact on which the decision depends has changed, so that the command must be decided again.

@@ -150,6 +150,32 @@ fn calls_at_once_with_one_budget_are_each_run_once() {
 }
 
 #[test]
+fn a_claim_passes_over_no_call_because_of_an_old_budget() {
+    let scene = WorkerScene::with_program(
+        r#"CC.all([{ tool: "pay", cost: { owner: "shop", resource: "money", amount: input, unit: "CAD" } }])"#,
+    );
+    let (first, second) = (scene.cvm(), scene.cvm());
+    let call = |operation: &str, parameters: Json| {
+        let Json::Object(parameters) = parameters else { panic!("it is an object") };
+        scene.host.block_on(first.engine().call(operation, parameters)).unwrap()
+    };
+    let budget = call(
+        "fleet.budget.create",
+        json!({
+            "owner": "shop", "resourceType": "money", "budgetPeriod": "total", "allocatedAmount": "1", "unit": "CAD",
+        }),
+    );
+    scene.start("dear", 5.into());
+    let kinds = ["pay".to_owned()];
+    // The second process knows the budget now.
+    assert!(scene.host.block_on(second.claim(&kinds, "w", Millis::seconds(30))).unwrap().is_none());
+    call("fleet.budget.change", json!({ "id": budget["id"], "allocatedAmount": "9" }));
+    scene.start("next", 5.into());
+    let claimed = scene.host.block_on(second.claim(&kinds, "w", Millis::seconds(30))).unwrap();
+    assert_eq!(claimed.map(|work| work.claimed.execution), Some("next".to_owned()));
+}
+
+#[test]
 fn a_claim_finds_the_item_behind_those_that_it_excepts() {
     const CALLS: usize = 40;
     let questions = vec![r#""q?""#; CALLS].join(",");

@@ -84,6 +84,8 @@ pub struct Decision<O> {
     pub item: Option<Key>,
     /// Whether it continues the work of an earlier commit, which has the row in the audit log.
     pub continues: bool,
+    /// Whether it depends on documents that its commit does not check, so that it is made on the newest ones.
+    pub needs_newest: bool,
 }
 
 /// One change to a document.
@@ -206,13 +208,14 @@ impl<O> Decision<O> {
             damaged: Vec::new(),
             item: None,
             continues: false,
+            needs_newest: false,
         }
     }
 
     /// Replaces the output.
     pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
-        let Self { output: value, changes, checks, hints, cached, damaged, item, continues } = self;
-        Decision { output: output(value), changes, checks, hints, cached, damaged, item, continues }
+        let Self { output: value, changes, checks, hints, cached, damaged, item, continues, needs_newest } = self;
+        Decision { output: output(value), changes, checks, hints, cached, damaged, item, continues, needs_newest }
     }
 
     /// Adds a change.

@@ -79,7 +79,8 @@ impl<O> Decision<O> {
     /// Adds what was decided on the view after this decision ([`View::after`]). Returns its output. Two changes of a
     /// document become one. Errors: `internal` (no single change does both: a document is removed and created).
     pub fn follow<P>(&mut self, later: Decision<P>) -> Result<P, Rejection> {
-        let Decision { output, changes, checks, hints, cached, damaged, item, continues: _ } = later;
+        let Decision { output, changes, checks, hints, cached, damaged, item, continues: _, needs_newest } = later;
+        self.needs_newest |= needs_newest;
         self.item = self.item.take().or(item);
         // Those of `later` are of different documents: a turn may write thousands.
         let mut earlier = self.changes.len();
