@@ -15,7 +15,7 @@ use super::compiler::Compiler;
 use super::function_code::Label;
 use super::host_call::is_host_name;
 use super::names::is_builtin;
-use super::{diagnostic, host_call, names, prelude, private_name, tool};
+use super::{diagnostic, host_call, locale_literal, names, prelude, private_name, tool};
 
 /// The pushed arguments: their number, or one array.
 enum PushedArguments {
@@ -147,6 +147,7 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
             named_call(compiler, id.name.as_str(), id.span, call)
         }
         Expression::StaticMemberExpression(member) if compiler.namespace(&member.object).is_none() => {
+            locale_literal::check(compiler, member, &call.arguments);
             method_call(compiler, member, call, nullish)
         }
         callee @ Expression::ComputedMemberExpression(read) if matches!(read.object, Expression::Super(_)) => {
@@ -290,6 +291,9 @@ pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewEx
             true => compiler.unsupported_value(new.span, message, ""),
             false => names::unknown_name(compiler, root, new.callee.span()),
         };
+    }
+    if let Expression::StaticMemberExpression(class) = new.callee.get_inner_expression() {
+        locale_literal::check(compiler, class, &new.arguments);
     }
     compiler.expression(&new.callee);
     let arg = json!({ "text": diagnostic::callee_text(&new.callee) });

@@ -4,19 +4,21 @@
 //! A promise is meant in the operand of `await`; in an element of the array that `Promise.all`, `race`, `any` or
 //! `allSettled` takes; in the argument of `Promise.resolve` and of the `resolve` of `new Promise`; before `.then`,
 //! `.catch` and `.finally`, and in what their callbacks and that of `Promise.try` return; in what the callback of `map` returns, if its list is
-//! such an array; in a variable, or a list with `push`, all of whose uses are of these kinds. A call that an async
-//! function returns, or an async generator yields, is awaited there, so that `try` around it catches its error.
+//! such an array; in a variable, also of `const [a, b] = [CC("a"), CC("b")]`, or a list with `push`, all of whose uses
+//! are of these kinds. A call that an async function returns, or an async generator yields, is awaited there, so that
+//! `try` around it catches its error.
 //!
 //! Where a blocking call and a promise would differ by more than the syntax, the call blocks and is warned of:
 //! other uses of the variable, a callback with `try`, a function that is not async and whose result is awaited, an
-//! argument of a function of the program that awaits its parameter.
+//! argument of a function of the program that awaits its parameter, a property or a collection from which a promise is
+//! taken.
 
 use std::collections::{HashMap, HashSet};
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    AssignmentOperator, AssignmentTarget, BindingPattern, CallExpression, Expression, ForStatementLeft,
-    IdentifierReference,
+    ArrayExpression, ArrayExpressionElement, AssignmentOperator, AssignmentTarget, BindingPattern, CallExpression,
+    Expression, ForStatementLeft, IdentifierReference,
 };
 use oxc_semantic::{AstNodes, NodeId, Reference, Scoping, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span};
@@ -24,6 +26,8 @@ use oxc_span::{GetSpan, Span};
 use super::main_function::method_of;
 use super::modules::{Binding, Module};
 use super::{host_call, is_types_only, names};
+
+mod held;
 
 /// How a host call gives its value, unless it blocks the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +105,17 @@ struct BlockingArgument {
     index: usize,
 }
 
+/// Whether a function of `Promise` takes a list of promises.
+fn is_combinator_name(name: &str) -> bool {
+    matches!(name, "all" | "race" | "any" | "allSettled")
+}
+
 /// The forms of the host calls of all files.
 pub(super) fn of_modules(modules: &[Module<'_>], own_properties: &HashSet<String>) -> Vec<CallForms> {
     let mut places: Vec<Places<'_, '_>> = modules.iter().map(|module| Places::new(module, own_properties)).collect();
     let mut found: Vec<CallForms> = modules.iter().map(|_| CallForms::default()).collect();
     let (mut blocking, mut arguments) = (Vec::new(), Vec::new());
+    let has_combinator = places.iter().any(|places| !places.module.is_prelude && places.has_combinator());
     for (index, places) in places.iter_mut().enumerate().filter(|(index, _)| !modules[*index].is_prelude) {
         for node in places.nodes.iter() {
             let AstKind::CallExpression(call) = node.kind() else { continue };
@@ -114,7 +124,10 @@ pub(super) fn of_modules(modules: &[Module<'_>], own_properties: &HashSet<String
                 Meaning::Promise => CallForm::Opened,
                 Meaning::Awaited => CallForm::Awaited,
                 meaning => {
-                    if meaning == Meaning::Unclear || places.is_in_combinator(node.id()) {
+                    if meaning == Meaning::Unclear
+                        || places.is_in_combinator(node.id())
+                        || (has_combinator && places.is_held_promise(node.id(), Shape::One))
+                    {
                         found[index].warnings.push(Warning::of_blocking(call.span, &name));
                     } else if let Some((function, position)) = places.argument_of(index, node.id()) {
                         arguments.push(BlockingArgument {
@@ -184,6 +197,12 @@ struct Places<'m, 'a> {
     exported: HashSet<SymbolId>,
     /// Calls of methods by the names of the methods.
     method_calls: HashMap<&'a str, Vec<NodeId>>,
+    /// Members by their names.
+    member_reads: HashMap<&'a str, Vec<NodeId>>,
+    /// Whether a promise is taken from the members of a name.
+    promised_members: HashMap<(String, Shape), bool>,
+    /// Whether promises are taken from the object or the list in a variable.
+    collections: HashMap<SymbolId, bool>,
     /// What is known of variables, by the `try` around their assignments.
     variables: HashMap<(SymbolId, Shape, Option<NodeId>), Meaning>,
     /// The number of uses of variables that were examined.
@@ -194,11 +213,18 @@ impl<'m, 'a> Places<'m, 'a> {
     fn new(module: &'m Module<'a>, own_properties: &'m HashSet<String>) -> Self {
         let nodes = module.semantic.nodes();
         let mut method_calls: HashMap<&'a str, Vec<NodeId>> = HashMap::new();
+        let mut member_reads: HashMap<&'a str, Vec<NodeId>> = HashMap::new();
         for node in nodes.iter() {
-            if let AstKind::CallExpression(call) = node.kind()
-                && let Some(member) = method_of(call)
-            {
-                method_calls.entry(member.property.name.as_str()).or_default().push(node.id());
+            match node.kind() {
+                AstKind::CallExpression(call) => {
+                    if let Some(member) = method_of(call) {
+                        method_calls.entry(member.property.name.as_str()).or_default().push(node.id());
+                    }
+                }
+                AstKind::StaticMemberExpression(member) => {
+                    member_reads.entry(member.property.name.as_str()).or_default().push(node.id());
+                }
+                _ => {}
             }
         }
         Places {
@@ -208,6 +234,9 @@ impl<'m, 'a> Places<'m, 'a> {
             own_properties,
             exported: module.exported_symbols().collect(),
             method_calls,
+            member_reads,
+            promised_members: HashMap::new(),
+            collections: HashMap::new(),
             variables: HashMap::new(),
             examined: 0,
         }
@@ -246,7 +275,7 @@ impl<'m, 'a> Places<'m, 'a> {
     }
 
     fn is_combinator(&self, call: &CallExpression<'a>) -> bool {
-        matches!(self.static_method(call), Some(("Promise", "all" | "race" | "any" | "allSettled")))
+        self.static_method(call).is_some_and(|(root, name)| root == "Promise" && is_combinator_name(name))
     }
 
     /// Whether a node is within the argument of a combinator, in functions there too.
@@ -254,7 +283,7 @@ impl<'m, 'a> Places<'m, 'a> {
         let start = self.nodes.kind(id).span().start;
         self.nodes.ancestor_kinds(id).any(|kind| {
             matches!(kind, AstKind::CallExpression(call)
-                if start >= call.callee.span().end && self.is_combinator(call))
+                if start >= call.callee.span().end && self.calls_combinator(call))
         })
     }
 
@@ -296,7 +325,10 @@ impl<'m, 'a> Places<'m, 'a> {
             (AstKind::ReturnStatement(_) | AstKind::ArrowFunctionExpression(_), _) => {
                 self.returned_meaning(id, shape, aliases)
             }
-            (AstKind::ArrayExpression(_), Shape::One) => self.meaning(parent, Shape::List, aliases),
+            (AstKind::ArrayExpression(array), Shape::One) => match self.destructured(parent, array, span) {
+                Some((symbol, site)) => self.variable_meaning(Some(symbol), site, Shape::One, aliases),
+                None => self.meaning(parent, Shape::List, aliases),
+            },
             (AstKind::SpreadElement(_), Shape::List) => {
                 let outer = self.nodes.parent_id(parent);
                 match self.nodes.kind(outer) {
@@ -347,6 +379,25 @@ impl<'m, 'a> Places<'m, 'a> {
                 }
             }
             _ => Meaning::Value,
+        }
+    }
+
+    /// The variable that is declared with an element of an array, as in `const [a, b] = [CC("a"), CC("b")]`.
+    fn destructured(&mut self, id: NodeId, array: &ArrayExpression<'a>, element: Span) -> Option<(SymbolId, NodeId)> {
+        let site = self.nodes.parent_id(self.place(id));
+        let AstKind::VariableDeclarator(declarator) = self.nodes.kind(site) else { return None };
+        let BindingPattern::ArrayPattern(pattern) = &declarator.id else { return None };
+        if self.examined > MOST_USES {
+            return None;
+        }
+        let index = array.elements.iter().position(|one| one.span() == element)?;
+        self.examined += index;
+        let is_spread = |one: &ArrayExpressionElement<'a>| matches!(one, ArrayExpressionElement::SpreadElement(_));
+        match pattern.elements.get(index)? {
+            Some(BindingPattern::BindingIdentifier(name)) if !array.elements.iter().take(index).any(is_spread) => {
+                Some((name.symbol_id.get()?, site))
+            }
+            _ => None,
         }
     }
 
@@ -539,6 +590,11 @@ impl<'m, 'a> Places<'m, 'a> {
             ("from", Some(1), Shape::One) if self.static_method(call) == Some(("Array", "from")) => {
                 self.meaning(parent, Shape::List, aliases)
             }
+            // The list that the next call of the callback gets may be used for more.
+            ("reduce", Some(0), Shape::List) => match self.meaning(parent, Shape::List, aliases) {
+                Meaning::Promise => Meaning::Unclear,
+                meaning => meaning,
+            },
             ("try", Some(0), Shape::One) if self.static_method(call) == Some(("Promise", "try")) => Meaning::Promise,
             ("then", Some(0 | 1), Shape::One) | ("catch" | "finally", Some(0), Shape::One) => Meaning::Promise,
             _ => Meaning::Value,

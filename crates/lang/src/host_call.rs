@@ -5,11 +5,12 @@ use oxc_ast::ast::{
     Statement,
 };
 use oxc_span::{GetSpan, Span, min_edit_distance};
+use runstate_value::is_equal;
 use runstate_value::time::Millis;
 use runstate_vm::globals::{CALL_OPTIONS, HostFunction};
 use runstate_vm::op::Op;
 use runstate_vm::prompt_form;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::call_form::CallForm;
 use super::compiler::Compiler;
@@ -199,7 +200,7 @@ fn check_duration<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, time: &Expre
     let is_valid = match Literal::of(compiler, time) {
         Some(Literal::Text(text)) => Millis::from_text(&text).is_some(),
         Some(Literal::Other) => false,
-        None => true,
+        None => names::builtin_root(compiler, time) != Some("NaN"),
     };
     if !is_valid {
         let message = format!("{owner} takes milliseconds or a text such as \"5s\"");
@@ -218,18 +219,31 @@ pub(super) fn check_options<'a>(
     let Expression::ObjectExpression(object) = options.get_inner_expression() else {
         return schema_literal::collect_from_constant(compiler, options);
     };
+    let (mut choices, mut default, mut is_complete) = (None, None, true);
     for property in &object.properties {
-        let ObjectPropertyKind::ObjectProperty(property) = property else { continue };
-        let Some(name) = names::static_name(&property.key).filter(|_| !property.computed) else { continue };
+        let name = match property {
+            ObjectPropertyKind::ObjectProperty(one) if !one.computed => names::static_name(&one.key),
+            _ => None,
+        };
+        let (ObjectPropertyKind::ObjectProperty(property), Some(name)) = (property, name) else {
+            is_complete = false;
+            continue;
+        };
         let names = || CALL_OPTIONS.iter().chain(extra).copied();
         if names().any(|one| one == name) {
             match (name.as_ref(), property.value.get_inner_expression()) {
                 ("schema", _) => schema_literal::collect(compiler, property.span, &property.value),
-                ("timeoutMs", Expression::Identifier(_)) => {}
+                ("timeoutMs", Expression::Identifier(time)) if time.name == "undefined" => {}
                 ("timeoutMs", time) => check_duration(compiler, "timeoutMs", time),
                 ("choices", Expression::ArrayExpression(choices)) if choices.elements.is_empty() => {
                     let message = format!("{owner} has no choice in `choices`");
                     compiler.unsupported(property.span, message, "leave choices out if any text is an answer");
+                }
+                // The list of a constant may change.
+                ("choices", Expression::Identifier(_)) => {}
+                ("choices", value) => choices = check_choices(compiler, value),
+                ("default", value) => {
+                    default = schema_literal::plain_value(compiler, value).map(|value| (property.span, value));
                 }
                 _ => {}
             }
@@ -243,6 +257,37 @@ pub(super) fn check_options<'a>(
         };
         compiler.unsupported(property.span, format!("{owner} has no option `{name}`"), &hint);
     }
+    if let (Some(choices), Some((span, default)), true) = (choices, default, is_complete)
+        && !may_be_chosen(&choices, &default)
+    {
+        let message = "the default is not a valid answer: it is none of the choices";
+        compiler.unsupported(span, message, "write one of the choices");
+    }
+}
+
+/// The choices of a call, if they are a literal. Those that no call takes are refused.
+fn check_choices<'a>(compiler: &mut Compiler<'a, '_>, value: &Expression<'a>) -> Option<Vec<Json>> {
+    match schema_literal::plain_value(compiler, value)? {
+        Json::Null => None,
+        Json::Array(choices) if choices.iter().all(|one| one.is_string() || one.is_number() || one.is_boolean()) => {
+            Some(choices)
+        }
+        _ => {
+            let message = "choices must be a list of texts, numbers or booleans";
+            compiler.unsupported(value.span(), message, "write choices: [\"yes\", \"no\"]");
+            None
+        }
+    }
+}
+
+/// Whether a default may be one of the choices. A text may also be the JSON of a choice that is not a text.
+fn may_be_chosen(choices: &[Json], default: &Json) -> bool {
+    choices.iter().any(|choice| match (choice, default) {
+        (_, Json::Null) => true,
+        (Json::String(choice), Json::String(default)) => choice.trim() == default.trim(),
+        (_, Json::String(_)) => true,
+        (choice, default) => is_equal(choice, default),
+    })
 }
 
 /// Checks questions in an array literal. A call among them would run at once, and its answer would be used as a

@@ -25,7 +25,7 @@ pub(super) struct Prelude {
 }
 
 /// Locales of `toLocaleString` that only the source of `Intl` has.
-const FOREIGN_LOCALES: &[&str] = &[
+pub(super) const FOREIGN_LOCALES: &[&str] = &[
     "de", "de-DE", "en-CA", "en-GB", "en-IN", "es", "es-ES", "fr", "fr-FR", "it-IT", "ja", "ja-JP", "ko-KR", "pt-BR",
     "sv-SE", "zh-CN",
 ];
@@ -207,7 +207,21 @@ fn read_source(path: &str, own: Option<&'static str>, read: &mut ReadFile<'_>) -
 
 /// The row of a time zone, whose name is in any case.
 fn zone_row<'z>(zones: &'z str, name: &str) -> Option<&'z str> {
-    zones.lines().find(|row| row.split(['=', '|']).next().is_some_and(|one| one.eq_ignore_ascii_case(name)))
+    zones.lines().find(|row| is_row_of(row, name))
+}
+
+fn is_row_of(row: &str, zone: &str) -> bool {
+    row.split(['=', '|']).next().is_some_and(|one| one.eq_ignore_ascii_case(zone))
+}
+
+/// Whether the time zone that a text of the program names exists; true also where no source of these files has rows.
+pub(super) fn is_zone(modules: &[Module<'_>], zone: &str) -> bool {
+    let start = ZONES_OF_PROGRAM.trim_end_matches('"');
+    let mut sources = modules.iter().filter(|module| module.is_prelude).map(|module| module.source);
+    let Some((_, rows)) = sources.find_map(|source| source.split_once(start)) else { return true };
+    // A text of JSON, in which the end of a row is escaped.
+    let rows = rows.lines().next().unwrap_or_default().trim_start_matches('"');
+    rows.split("\\n").any(|row| is_row_of(row, zone))
 }
 
 /// Whether a name is that of a built-in that is written in the language.

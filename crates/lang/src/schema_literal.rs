@@ -41,12 +41,17 @@ pub(super) struct SchemaLiterals {
     values: usize,
 }
 
-/// Keeps the schema of a host call if it is a literal: written in place, or a constant.
-pub(super) fn collect<'a>(compiler: &mut Compiler<'a, '_>, span: Span, value: &Expression<'a>) {
+/// The value of an expression that is a literal: written in place, or a constant.
+pub(super) fn plain_value<'a>(compiler: &mut Compiler<'a, '_>, expression: &Expression<'a>) -> Option<Json> {
     let mut values = compiler.schemas.values;
-    let schema = literal(compiler, value, 0, &mut values);
+    let value = literal(compiler, expression, 0, &mut values);
     compiler.schemas.values = values;
-    if let Some(schema) = schema {
+    value
+}
+
+/// Keeps the schema of a host call if it is a literal.
+pub(super) fn collect<'a>(compiler: &mut Compiler<'a, '_>, span: Span, value: &Expression<'a>) {
+    if let Some(schema) = plain_value(compiler, value) {
         let place = compiler.diagnostics.diagnostic(span.start, DiagnosticKind::Unsupported, String::new(), None);
         compiler.schemas.found.push(SchemaLiteral { schema, place });
     }

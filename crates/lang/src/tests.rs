@@ -123,6 +123,12 @@ fn diagnostics_have_a_kind_a_line_and_a_column() {
         ("sleep('5')", DiagnosticKind::Unsupported, 1, 7),
         ("sleep({ ms: 5 })", DiagnosticKind::Unsupported, 1, 7),
         ("sleep(undefined)", DiagnosticKind::Unsupported, 1, 7),
+        ("sleep(NaN)", DiagnosticKind::Unsupported, 1, 7),
+        ("CC('x', { timeoutMs: NaN })", DiagnosticKind::Unsupported, 1, 22),
+        ("CC('x', { choices: 'yes' })", DiagnosticKind::Unsupported, 1, 20),
+        ("CC('x', { choices: ['a', null] })", DiagnosticKind::Unsupported, 1, 20),
+        ("CC('x', { choices: ['a'], default: 'b', timeoutMs: 10 })", DiagnosticKind::Unsupported, 1, 27),
+        ("CC('x', { default: 3, choices: [1, '3'] })", DiagnosticKind::Unsupported, 1, 11),
         ("[1].map(CC)", DiagnosticKind::Unsupported, 1, 9),
         ("'a'.bold()", DiagnosticKind::Unsupported, 1, 5),
         ("enum A { B } enum A { C = 1 }", DiagnosticKind::Unsupported, 1, 1),
@@ -452,6 +458,37 @@ fn a_program_has_the_rules_of_the_time_zones_that_it_names() {
     assert!(assert_compiles(plain).len() < 50, "Intl is for programs that need it");
 }
 
+#[test]
+fn locales_currencies_and_time_zones_that_are_refused_are_found_when_a_program_is_loaded() {
+    for (source, message) in [
+        ("new Intl.NumberFormat('en', { style: 'currency', currency: 'EURO' })", "Invalid currency code : EURO"),
+        ("(1).toLocaleString('en', { style: 'currency', currency: '1ab' })", "Invalid currency code : 1ab"),
+        ("'a'.localeCompare('b', 'not a locale!')", "Incorrect locale information provided"),
+        ("'a'.localeCompare('b', 'de')", "locales other than en-US are not supported: de"),
+        ("new Intl.NumberFormat('zz-ZZ')", "the locale zz-ZZ is not supported"),
+        ("Intl.DateTimeFormat('en_US')", "Incorrect locale information provided"),
+        ("new Intl.ListFormat('de')", "locales other than en-US are not supported: de"),
+        ("(1).toLocaleString('en-US', { timeZone: 'Europe/Berln' })", "the time zone `Europe/Berln` is not known here"),
+        ("const z = 'Europe/Berln'; new Intl.DateTimeFormat('en', { timeZone: z })", "the time zone `Europe/Berln` is"),
+        ("new Intl.DateTimeFormat('en', { timeZone: 'a b' })", "Invalid time zone specified: a b"),
+    ] {
+        let found = compile_errors(&format!("\n{source}"));
+        let [(DiagnosticKind::Unsupported, 2, _, text)] = &found[..] else { panic!("{source}: {found:?}") };
+        assert!(text.starts_with(message), "{source}: {text}");
+    }
+    for source in [
+        "new Intl.NumberFormat('it', { style: 'currency', currency: 'eur' }); 'a'.localeCompare('b', 'EN-us')",
+        "new Intl.DateTimeFormat('de-DE', { timeZone: 'asia/kolkata' }); new Intl.DateTimeFormat('en', { timeZone: 'Etc/UTC' })",
+        "const o = { toLocaleString: (tag) => tag }; o.toLocaleString('own')",
+        "const tag = input; new Intl.NumberFormat(tag, { currency: tag }); (1).toLocaleString('en', { currency: 'x', ...input })",
+        "const Intl = { NumberFormat: (tag) => tag }; Intl.NumberFormat('own')",
+        "CC('q', { choices: [1, true], default: '1' }); CC('q', { choices: ['a'], default: ' a' }); CC('q', { choices: null })",
+        "CC('q', { choices: ['a'], default: 'b', ...input }); CC('q', { choices: input, default: 'b', timeoutMs: undefined })",
+    ] {
+        assert_compiles(source);
+    }
+}
+
 /// The calls of a source that are opened, by their lines, with those that are awaited there.
 fn opened(source: &str) -> Vec<(u32, bool)> {
     let code = assert_compiles(source);
@@ -481,6 +518,7 @@ fn calls_open_where_the_syntax_means_a_promise() {
         ("try { const p = CC('a'); await p } catch {}", &promise),
         ("const p = (CC('a') as any)!; const q = p; export const f = async () => await q", &promise),
         ("const all = []; all.push(CC('a')); await Promise.all(all)", &promise),
+        ("const [, p] = [1, CC('a')]; await Promise.race([p, 1])", &promise),
         ("CC('a').then(console.log)", &promise),
         ("Promise.resolve(1).then(() => CC('a'))", &promise),
         ("new Promise((ok) => { ok(CC('a')) })", &promise),
@@ -504,6 +542,12 @@ fn calls_open_where_the_syntax_means_a_promise() {
         "for (const a of [CC('a')]) console.log(a); Promise.resolve(1)",
         "const { a } = CC('a', { schema: {} }); Promise.resolve(a)",
         "async function f(p) { return p.length } f(CC('a'))",
+        "function f() { return { a: CC('a') } } Promise.all([f().b, f().a.length])",
+        "const o = { a: CC('a') }; console.log(o.a); await o.a; Promise.all([1].map((n) => n + o.a))",
+        "const o = { a: CC('a') }; const p = o.a; await p",
+        "const m = new Map(); m.set('a', CC('a')); Promise.all([...m.values()].map(async (a) => a.length))",
+        "const [a] = [CC('a')]; console.log(a); Promise.resolve(1)",
+        "const all = []; all.push({ a: CC('a') }); Promise.all(all.map(async (one) => one.a.length))",
     ];
     for source in blocking {
         assert_eq!(opened(source), [], "{source}");
@@ -528,6 +572,19 @@ fn warnings_name_the_line_of_calls_that_may_be_meant_as_promises() {
         ("const late = (p, ms) => Promise.race([p, ms]);\nawait late(CC('a'), 5)", &[2]),
         ("async function show(n, p) { console.log(await p) }\nshow(1, CC('a')); show(CC('b'), 1)", &[2]),
         ("function first(...all) { return Promise.race(all) }\nfirst(CC('a'),\n CC('b'))", &[2, 3]),
+        ("const o = { q: CC('a') };\nconst late = 1; await Promise.race([o.q, late])", &[1]),
+        ("const q = {\n a: CC('a'),\n b: CC('b') };\nawait Promise.all([q.a, q.b])", &[2, 3]),
+        ("const q = {\n a: CC('a') };\nawait Promise.all(Object.values(q))", &[2]),
+        ("class T { constructor() {\n this.p = CC('a') } }\nconst t = new T(); await Promise.race([t.p, 1])", &[2]),
+        ("class T {\n p = CC('a') }\nawait Promise.any([new T().p])", &[2]),
+        ("const m = new Map();\nm.set('a', CC('a'));\nawait Promise.all(m.values())", &[2]),
+        ("const m = new Map([\n['a', CC('a')]]);\nawait Promise.race([m.get('a'), 1])", &[2]),
+        ("const s = new Set();\ns.add(CC('a'));\nawait Promise.all([...s])", &[2]),
+        ("const all = [];\nall[0] = CC('a');\nawait Promise.all(all)", &[2]),
+        ("const [p] = [\n CC('a')]; console.log(p);\nawait Promise.race([p, 1])", &[2]),
+        ("const all = [1].reduce((a, n) =>\n [...a, CC('a')], []);\nawait Promise.all(all)", &[2]),
+        ("const race = Promise.race.bind(Promise);\nawait race([CC('a'), 1])", &[2]),
+        ("\nawait Promise.race.call(Promise, [CC('a'), 1])", &[2]),
     ];
     for (source, lines) in cases {
         assert_eq!(opened(source), [], "{source}");

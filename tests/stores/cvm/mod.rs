@@ -169,7 +169,7 @@ fn machine_with_unusual_numbers_and_keys_is_restored() {
 
 #[test]
 fn call_options_that_no_store_can_keep_fail_the_program() {
-    let mut scene = Scene::program(r#"const odd = { "a\0b": 1 }; CC("ok?"); CC("which?", { choices: [odd] })"#);
+    let mut scene = Scene::program(r#"const odd = { "a\0b": 1 }; CC("ok?"); CC("which?", { choices: [odd].slice() })"#);
     scene.answer("yes").expect(Status::Error);
     let error = scene.show().error.unwrap();
     assert!(error.message.contains("NUL"), "{error:?}");

@@ -733,7 +733,7 @@ function zoneOf(name) {
   if (!/^[a-z\d/_+-]{2,}$/i.test(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
   const rows = zoneRows().split("\n");
   const row = (one) => rows.find((text) => text.slice(0, text.search(/[=|]/)).toLowerCase() === one.toLowerCase());
-  const found = row(name) ?? $unsupported(`the time zone \`${name}\` is not known here; the program must have its name as a text`);
+  const found = row(name) ?? $unsupported(`the time zone \`${name}\` is not known here; the name of one that exists must be a text of the program`);
   return new Zone(found.includes("=") ? row(found.split("=")[1]) : found);
 }
 
