@@ -8,6 +8,7 @@
 //! | `plain.rs` | schemas as clients take them |
 //! | `resources.rs` | executions, their output and their open calls as resources, and the language |
 //! | `leniency.rs` | arguments as models write them |
+//! | `outline.rs` | what can be read of a line that is not JSON |
 //! | `turn.rs` | what an execution asks after it has run, and waiting for it |
 //! | `files.rs` | files that operations read by name |
 //! | `people.rs` | approvals and questions as forms of the client |
@@ -21,6 +22,7 @@ mod common;
 mod computation;
 mod files;
 mod leniency;
+mod outline;
 mod people;
 mod plain;
 mod resources;

@@ -43,9 +43,8 @@ const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
 /// The operation that commits a command of another one, too.
 const COMMIT: &str = "documents.commit";
 
-/// Operations that a search shows, by default and at most.
+/// Operations that a search shows by default.
 const SEARCH_LIMIT: usize = 5;
-const MOST_FOUND: usize = 20;
 
 /// Most bytes of a name that no operation has, where it is compared and shown.
 pub const NAME_BYTES: usize = 100;
@@ -208,10 +207,7 @@ impl ToolList {
                 result => result,
             }));
         }
-        if !read_own_arguments(name, &mut arguments) {
-            return Err(self.unknown_tool(name));
-        }
-        let arguments = Json::Object(arguments);
+        let arguments = self.read_own(name, arguments)?;
         Ok(structured(match name {
             WAIT => self.wait(engine, read(arguments)?, context).await.map_err(|error| self.renamed(error)),
             "search" => Ok(self.search(&read(arguments)?)),
@@ -223,6 +219,14 @@ impl ToolList {
                 }
             }
         }))
+    }
+
+    /// Reads the arguments of a tool that is not an operation.
+    fn read_own(&self, name: &str, arguments: JsonObject) -> Result<Json, ErrorData> {
+        match own_tools().iter().find(|tool| tool.name == name) {
+            Some(tool) => leniency::read_tool_arguments(tool, arguments),
+            None => Err(self.unknown_tool(name)),
+        }
     }
 
     /// The tools whose calls can be tasks.
@@ -239,8 +243,7 @@ impl ToolList {
     ) -> Result<ExecutionStatus, ErrorData> {
         let refused = |error| refusal(self.renamed(error));
         if name == WAIT {
-            read_own_arguments(name, &mut arguments);
-            let WaitArguments { id, .. } = read(Json::Object(arguments))?;
+            let WaitArguments { id, .. } = read(self.read_own(name, arguments)?)?;
             return Cvm::new(engine).status(&id).await.map(|details| details.execution).map_err(refused);
         }
         let Some((_, signature)) = self.common_tools().find(|(common, _)| common.is_turn && common.name == name) else {
@@ -361,7 +364,7 @@ impl ToolList {
         found.retain(|(score, ..)| *score > 0 || words.is_empty());
         found.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
         let (mut shown, mut bytes) = (Vec::new(), 0);
-        for (_, signature, tool) in found.iter().take(limit.unwrap_or(SEARCH_LIMIT).clamp(1, MOST_FOUND)) {
+        for (_, signature, tool) in found.iter().take(limit.unwrap_or(SEARCH_LIMIT)) {
             let description = sentence(tool.description.as_deref().unwrap_or_default());
             let operation = json!({
                 "name": signature.name, "description": description, "parameters": tool.input_schema,
@@ -374,15 +377,6 @@ impl ToolList {
         }
         json!({ "more": found.len() - shown.len(), "operations": shown })
     }
-}
-
-/// Reads the arguments of a tool that is not an operation. Returns whether it is one.
-fn read_own_arguments(name: &str, arguments: &mut JsonObject) -> bool {
-    let tool = own_tools().into_iter().find(|tool| tool.name == name);
-    if let Some(tool) = &tool {
-        leniency::read_arguments(arguments, ValueSchema::new(&json!(tool.input_schema)));
-    }
-    tool.is_some()
 }
 
 /// The structure of a result is an object.

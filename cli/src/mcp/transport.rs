@@ -23,6 +23,7 @@ use serde_json::{Value as Json, json};
 use tokio::io::{AsyncWriteExt, Stdout};
 use tokio::sync::{Mutex, mpsc};
 
+use super::outline::id_of_request;
 use super::tasks::{TaskParameters, TaskWire};
 use crate::input::{StdinLine, read_lines_in_thread, without_line_end};
 
@@ -142,12 +143,16 @@ fn parse(line: Vec<u8>, tasks: &TaskWire) -> Result<Option<ClientJsonRpcMessage>
     if text.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let mut message: Json = serde_json::from_slice(text).map_err(|error| {
-        let message = format!(
-            "the line cannot be read as JSON: {error}; write one message a line, in UTF-8, at most 127 levels deep"
-        );
-        refusal(&id_of(text), ErrorData::parse_error(message, None))
-    })?;
+    let mut message: Json = match serde_json::from_slice(text) {
+        Ok(message) => message,
+        Err(error) => {
+            let Some(id) = id_of_request(text) else { return Ok(None) };
+            let message = format!(
+                "the line cannot be read as JSON: {error}; write one message a line, in UTF-8, at most 127 levels deep"
+            );
+            return Err(refusal(&id, ErrorData::parse_error(message, None)));
+        }
+    };
     check(&message, tasks).map_err(|error| {
         let id = message.get("id").filter(|id| id.is_string() || id.is_number());
         refusal(id.unwrap_or(&Json::Null), error)
@@ -155,17 +160,6 @@ fn parse(line: Vec<u8>, tasks: &TaskWire) -> Result<Option<ClientJsonRpcMessage>
     tasks.rename(&mut message);
     // A notification or a response that does not fit is never answered.
     Ok(ClientJsonRpcMessage::deserialize(&message).ok())
-}
-
-/// The id of a message that cannot be read: a client waits for it. What is skipped may have a lone surrogate, any depth
-/// and any number.
-fn id_of(text: &[u8]) -> Json {
-    #[derive(Deserialize)]
-    struct Identified {
-        id: Json,
-    }
-    let found = Identified::deserialize(&mut serde_json::Deserializer::from_slice(text));
-    found.ok().map(|message| message.id).filter(|id| id.is_string() || id.is_number()).unwrap_or_default()
 }
 
 /// Checks that a message is a notification, a response, or a request of a method with its parameters.

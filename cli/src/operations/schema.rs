@@ -7,6 +7,8 @@ use serde_json::Value as Json;
 pub struct ValueSchema<'a> {
     root: &'a Json,
     node: &'a Json,
+    /// Whether a value may also be a list of values.
+    or_list: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +29,11 @@ pub enum ValueKind {
 
 impl<'a> ValueSchema<'a> {
     pub fn new(root: &'a Json) -> Self {
-        Self { root, node: root }.resolve()
+        Self { root, node: root, or_list: false }.resolve()
     }
 
     fn at(self, node: &'a Json) -> Self {
-        Self { node, ..self }.resolve()
+        Self { node, or_list: false, ..self }.resolve()
     }
 
     /// Follows references, and looks through `or null` and `or a list of them`.
@@ -45,7 +47,10 @@ impl<'a> ValueSchema<'a> {
             let Some(variants) = self.node["anyOf"].as_array() else { return self };
             match variants.iter().filter(|one| one["type"] != "null").collect::<Vec<_>>().as_slice() {
                 [only] => self.node = only,
-                [one, list] if list["type"] == "array" && list["items"] == **one => self.node = one,
+                [one, list] if list["type"] == "array" && list["items"] == **one => {
+                    self.node = one;
+                    self.or_list = true;
+                }
                 _ => return self,
             }
         }
@@ -136,6 +141,16 @@ impl<'a> ValueSchema<'a> {
         };
         (names_text && self.words().is_none() && self.node["const"].is_null())
             || self.variants().any(ValueSchema::takes_text)
+    }
+
+    /// Whether a value may also be a list of values of this schema.
+    pub fn or_list(self) -> bool {
+        self.or_list
+    }
+
+    /// The bounds of a number, if it has both.
+    pub fn bounds(self) -> Option<(i64, i64)> {
+        Some((self.node["minimum"].as_i64()?, self.node["maximum"].as_i64()?))
     }
 
     pub fn items(self) -> Option<ValueSchema<'a>> {

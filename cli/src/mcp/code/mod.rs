@@ -49,7 +49,6 @@ use super::{leniency, read};
 use crate::args::CodeArgs;
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
-use crate::operations::schema::ValueSchema;
 use crate::program_name::binary_name;
 use crate::session::Session;
 use crate::time_format::duration_millis;
@@ -60,9 +59,8 @@ const LIST_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes of the names of tools in the description of `run`.
 const OVERVIEW_BYTES: usize = 5 * 1024;
 
-/// Tools that a search shows, by default and at most.
+/// Tools that a search shows by default.
 const SEARCH_LIMIT: usize = 10;
-const MOST_FOUND: usize = 100;
 
 /// The tools whose calls can be tasks.
 const TASK_TOOLS: [&str; 2] = ["run", "result"];
@@ -117,7 +115,7 @@ impl CodeServer {
 
     async fn search(&self, SearchArguments { query, limit }: SearchArguments) -> Json {
         self.wait_for_servers().await;
-        let limit = limit.unwrap_or(SEARCH_LIMIT).clamp(1, MOST_FOUND);
+        let limit = limit.unwrap_or(SEARCH_LIMIT);
         let mut found = types::search(&self.servers.tools(), self.runs.approve_patterns(), &query, limit);
         let troubles = self.servers.troubles();
         if !troubles.is_empty() {
@@ -185,7 +183,7 @@ impl TaskSource for CodeServer {
 }
 
 /// Reads the arguments of a tool.
-fn read_arguments(name: &str, mut arguments: JsonObject) -> Result<Json, ErrorData> {
+fn read_arguments(name: &str, arguments: JsonObject) -> Result<Json, ErrorData> {
     let tools = declared_tools();
     let Some(tool) = tools.iter().find(|tool| tool.name == name) else {
         let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
@@ -194,8 +192,7 @@ fn read_arguments(name: &str, mut arguments: JsonObject) -> Result<Json, ErrorDa
         let message = format!("`{name}` is not a tool{hint}; scripts of `run` call the tools of the servers");
         return Err(ErrorData::invalid_params(message, None));
     };
-    leniency::read_arguments(&mut arguments, ValueSchema::new(&json!(tool.input_schema)));
-    Ok(Json::Object(arguments))
+    leniency::read_tool_arguments(tool, arguments)
 }
 
 fn reported(report: Result<Json, Failed>) -> CallToolResult {

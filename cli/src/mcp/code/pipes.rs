@@ -2,7 +2,6 @@
 //! an error at once: the transport of `rmcp` drops such a line, and the call would wait until its time is over.
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt;
 use std::io;
 use std::mem::take;
 use std::sync::Arc;
@@ -11,12 +10,11 @@ use rmcp::model::{ErrorCode, JsonRpcError, JsonRpcMessage, JsonRpcResponse, Requ
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::{ErrorData, RoleClient};
-use serde::Deserialize;
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value as Json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::Mutex;
+
+use crate::mcp::outline::{Outline, last_id};
 
 /// The longest message. It must hold a result that is refused with its size.
 const LINE_BYTES: usize = 64 << 20;
@@ -160,64 +158,6 @@ impl Transport<RoleClient> for ServerPipes {
 /// What every message of the protocol has.
 const PROTOCOL: &[u8] = b"\"jsonrpc\"";
 
-/// The members of a message that can be read, up to a part that is damaged. What is skipped may have a lone surrogate,
-/// any depth and any number.
-#[derive(Default)]
-struct Outline {
-    id: Option<RequestId>,
-    /// It is a request or a notification.
-    has_method: bool,
-    has_protocol: bool,
-    /// The object has its end, and nothing follows it.
-    is_whole: bool,
-}
-
-impl Outline {
-    fn of(text: &[u8]) -> Self {
-        let mut outline = Self::default();
-        let start = text.iter().position(|byte| *byte == b'{').unwrap_or_default();
-        let mut reader = serde_json::Deserializer::from_slice(&text[start..]);
-        let read = reader.deserialize_map(&mut outline);
-        outline.is_whole = read.and_then(|()| reader.end()).is_ok();
-        outline
-    }
-
-    /// Whether it is an object that is not a message, such as a line of a log.
-    fn is_other(&self) -> bool {
-        self.is_whole && !self.has_protocol
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Outline {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a message")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key::<String>()? {
-            match name.as_str() {
-                "id" => self.id = RequestId::deserialize(members.next_value::<Json>()?).ok(),
-                name => {
-                    self.has_method |= name == "method";
-                    self.has_protocol |= name == "jsonrpc";
-                    members.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The id of a message that ends with it.
-fn last_id(text: &[u8]) -> Option<RequestId> {
-    let members = text.strip_suffix(b"}")?.trim_ascii_end();
-    let at = members.iter().rposition(|byte| *byte == b':')?;
-    let is_id = members[..at].trim_ascii_end().ends_with(b"\"id\"");
-    is_id.then(|| serde_json::from_slice(&members[at + 1..]).ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,29 +214,5 @@ mod tests {
         ] {
             assert_eq!(received(&line), expected, "{line}");
         }
-    }
-
-    #[test]
-    fn the_id_of_a_damaged_message_is_found_at_both_ends() {
-        let found = |text: &str| {
-            let Outline { id, has_method, .. } = Outline::of(text.as_bytes());
-            (id.or_else(|| last_id(text.as_bytes())), has_method)
-        };
-        let deep = format!(r#"{{"result":{}{},"id":3}}"#, "[".repeat(200), "]".repeat(200));
-        for text in [
-            r#"{"jsonrpc":"2.0","id":3,"result":{"a":[1,"#,
-            r#"{"jsonrpc":"2.0","id":3,"result":x}"#,
-            r#"{"result":{"a":"\ud800"},"id":3,"jsonrpc":"2.0"}"#,
-            r#"{"result":{"n":1e999},"jsonrpc":"2.0","id":3}"#,
-            r#"{"result":{"id":4},x,"jsonrpc":"2.0", "id" : 3 }"#,
-            r#"a log {"id":3,"result":1}"#,
-            &deep,
-        ] {
-            assert_eq!(found(text), (Some(RequestId::Number(3)), false), "{text}");
-        }
-        for text in [r#"{"jsonrpc":"2.0","result":{"id":3},"#, r#"{"result":{"id":3}}"#, "{", "", "}", "text"] {
-            assert_eq!(found(text), (None, false), "{text}");
-        }
-        assert_eq!(found(r#"{"method":"a","params":"\ud800"}"#), (None, true));
     }
 }

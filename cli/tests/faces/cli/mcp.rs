@@ -167,6 +167,10 @@ fn arguments_are_read_as_models_write_them() {
             let listed = client.result("cvm_list", json!({ "limit": limit, "program": "", "status": null })).await;
             assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{limit}");
         }
+        let filter =
+            json!({ "program": r#"["ask", "q4"]"#, "status": r#"["waiting_cc", "complete"]"#, "limit": "null" });
+        let listed = client.result("cvm_list", filter).await;
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
         // An answer is any JSON, so a text stays a text.
         client.result("cvm_answer", json!({ "id": "e1", "answer": "10", "call": "", "by": null })).await;
         client.result("cvm_answer", json!({ "id": "e1", "answer": { "n": "1" } })).await;
@@ -477,6 +481,29 @@ fn further_operations_are_found_and_called() {
         client.result("search", json!({ "query": "word ".repeat(100_000) })).await;
         let unknown = client.call("wait", json!({ "id": "p", "forMs": 5 })).await.unwrap_err();
         assert!(unknown.to_string().contains("unknown field `forMs`"), "{unknown}");
+        for (tool, arguments, message) in [
+            (
+                "search",
+                json!({ "query": "", "limit": "abc" }),
+                "search: `limit` must be a whole number from 1 to 20, not \"abc\"",
+            ),
+            ("search", json!({ "query": "", "limit": "0" }), "`limit` must be a whole number from 1 to 20, not 0"),
+            ("search", json!({ "query": 5 }), "`query` must be a string, not 5"),
+            (
+                "wait",
+                json!({ "id": "p", "waitMs": "-5" }),
+                "wait: `waitMs` must be a whole number from 0 to 60000, not -5",
+            ),
+            ("wait", json!({ "id": "p", "waitMs": 99_999_999 }), "from 0 to 60000, not 99999999"),
+            (
+                "call",
+                json!({ "operation": "cvm.list", "parameters": "[]" }),
+                "call: `parameters` must be an object, not \"[]\"",
+            ),
+        ] {
+            let refused = client.call(tool, arguments.clone()).await.unwrap_err();
+            assert!(refused.to_string().contains(message), "{tool} {arguments}: {refused}");
+        }
         client.close().await;
 
         let client = McpConnection::open(&scene, &["--read-only"]).await;

@@ -102,7 +102,7 @@ fn a_line_that_is_not_json_is_answered_without_an_id() {
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     let lines: [(&[u8], &str); 4] = [
         (b"hello", "the line cannot be read as JSON: expected value at line 1 column 1"),
-        (br#"{"jsonrpc":"2.0","id":1,"method":"#, "EOF while parsing"),
+        (br#"{"jsonrpc":"2.0","method":"#, "EOF while parsing"),
         (br#""\ud800""#, "hex escape"),
         (b"\"\xff\"", "in UTF-8"),
     ];
@@ -119,6 +119,13 @@ fn a_line_that_is_not_json_is_answered_without_an_id() {
         pipes.expect_refused(ping(value), json!("a 1"), PARSE_ERROR, words);
     }
     pipes.expect_refused(ping("1") + "}", json!("a 1"), PARSE_ERROR, "trailing characters");
+    for value in ["NaN", "Infinity", "-Infinity"] {
+        pipes.expect_refused(ping(value), json!("a 1"), PARSE_ERROR, "cannot be read as JSON");
+    }
+    let cut = [r#"{"jsonrpc":"2.0","id":1,"method":"#, r#"{"jsonrpc":"2.0","method":"ping","params":{},"id":1"#];
+    for line in cut {
+        pipes.expect_refused(line, json!(1), PARSE_ERROR, "EOF while parsing");
+    }
     pipes.expect_refused(nested(127), Json::Null, INVALID_REQUEST, "a batch is not supported");
 }
 
@@ -215,6 +222,9 @@ fn notifications_and_responses_are_not_answered() {
         r#"{"jsonrpc":"2.0","id":99,"result":5}"#,
         r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"not JSON"}}"#,
         r#"{"id":99,"error":5}"#,
+        r#"{"jsonrpc":"2.0","id":99,"result":{"n":NaN}}"#,
+        r#"{"jsonrpc":"2.0","id":99,"error":{"code":1"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":NaN}}"#,
         "",
         "  \r",
     ] {
