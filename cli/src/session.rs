@@ -277,12 +277,24 @@ fn with_environment(settings: EngineSettings) -> Result<EngineSettings, CliError
     settings.map_err(|mismatch: Mismatch| Error::from(mismatch.into_rejection(SETTINGS_ENV)).into())
 }
 
-/// Adds the name in audit logs, if the settings have none: that of the environment, else that of the user.
+/// The name in audit logs that the environment has, else that of the user in it.
+pub fn environment_actor() -> Option<String> {
+    let names = [ACTOR_ENV, "USER", "LOGNAME", "USERNAME"];
+    names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()))
+}
+
+/// The number of the user: containers and services often have no name in their environment.
+fn user_number() -> Option<String> {
+    #[cfg(unix)]
+    return Some(format!("uid {}", rustix::process::getuid().as_raw()));
+    #[cfg(not(unix))]
+    None
+}
+
+/// Adds the name in audit logs, if the settings have none: that of the environment, else the number of the user.
 fn with_actor(settings: EngineSettings) -> EngineSettings {
     let apps = settings.get::<AppsSettings>();
-    let names = [ACTOR_ENV, "USER", "LOGNAME", "USERNAME"];
-    let actor = names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()));
-    match actor {
+    match environment_actor().or_else(user_number) {
         Some(actor) if apps.actor == AppsSettings::default().actor => settings.with(AppsSettings { actor, ..apps }),
         _ => settings,
     }

@@ -67,14 +67,11 @@ fn unit_text(seconds: i64) -> String {
 }
 
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let hint = "write a number and a unit: 500ms, 30s, 10m, 2h, 30d";
-    let Millis(ms) = Millis::from_text(text).ok_or(hint)?;
-    let duration = Duration::from_millis(ms.unsigned_abs());
+    let duration = Millis::from_text(text).map(|Millis(ms)| Duration::from_millis(ms.unsigned_abs()));
     // More than a hundred years is a mistake.
-    if !(Duration::from_millis(1)..=Duration::from_secs(100 * 366 * 86_400)).contains(&duration) {
-        return Err("it must be from 1ms to 100 years".to_owned());
-    }
-    Ok(duration)
+    let valid = Duration::from_millis(1)..=Duration::from_secs(100 * 366 * 86_400);
+    let hint = "write a number and a unit, from 1ms to 100 years: 500ms, 30s, 10m, 2h, 30d";
+    duration.filter(|duration| valid.contains(duration)).ok_or_else(|| hint.to_owned())
 }
 
 pub fn duration_millis(duration: Duration) -> Millis {

@@ -27,10 +27,8 @@ use super::time_format::{duration_millis, parse_duration};
 
 /// Parses a time for which a ledger may keep rows.
 fn parse_ledger(text: &str) -> Result<Duration, String> {
-    let kept = parse_duration(text)?;
-    let settings = LedgerSettings { kept: Some(duration_millis(kept)) };
-    settings.check().map_err(|invalid| invalid.to_string())?;
-    Ok(kept)
+    let is_valid = |kept: &Duration| LedgerSettings { kept: Some(duration_millis(*kept)) }.check().is_ok();
+    parse_duration(text).ok().filter(is_valid).ok_or_else(|| "write from 1 to 365 days: 7d".to_owned())
 }
 
 /// Durable TypeScript: programs wait for a model, a tool or a person, and continue where they stopped.

@@ -26,7 +26,7 @@ pub struct WriteArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct ActorArgs {
-    /// Name under which this command appears in an audit log [default: RUNSTATE_ACTOR, else the name of the user]
+    /// Name under which this command appears in an audit log [default: RUNSTATE_ACTOR, else the name or number of the user]
     #[arg(long, value_name = "NAME")]
     pub actor: Option<String>,
 }

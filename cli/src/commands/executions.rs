@@ -78,20 +78,19 @@ fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit, CliE
     Ok(CliExit::Done)
 }
 
+/// `value` is styled or escaped.
 fn label_line(paint: Paint, name: &str, value: &str) -> String {
+    // A format would count the styles of the label as columns.
     let beside = " ".repeat(LABEL_WIDTH.saturating_sub(name.len()));
-    format!("{}{beside}{}", paint.text(Role::Heading, name), escape_control(&indented(value, LABEL_WIDTH)))
-        .trim_end()
-        .to_owned()
+    format!("{}{beside}{value}", paint.text(Role::Heading, name)).trim_end().to_owned()
 }
 
 fn execution_lines(view: &Execution, paint: Paint) -> Vec<String> {
-    let fact = |name: &str, value: &str| label_line(paint, name, value);
+    let fact = |name: &str, value: &str| label_line(paint, name, &escape_control(&indented(value, LABEL_WIDTH)));
     let mut facts = vec![
         fact("execution", &view.id),
         fact("program", &format!("{} (version {})", view.program_name, view.program_version)),
-        // The status is styled already.
-        format!("{:LABEL_WIDTH$}{}", fact("status", ""), paint.status(view.status.as_str())),
+        label_line(paint, "status", &paint.status(view.status.as_str())),
         fact("started", &view.started.to_string()),
     ];
     facts.extend(view.completed.map(|at| fact("ended", &at.to_string())));

@@ -32,11 +32,13 @@ use std::path::Path;
 use clap::ValueEnum;
 use clap_complete::{Shell, generate};
 use runstate::decision::EngineSettings;
+use runstate::domain::apps::AppsSettings;
 use runstate::domain::cvm::Load;
 use runstate::domain::cvm::Settings;
 use runstate::engine::{Error, LedgerSettings};
 use runstate::id::CommandId;
 use runstate::open::MissingStore;
+use runstate::value::check_integers;
 use serde_json::Value as Json;
 
 use crate::args::{
@@ -47,7 +49,7 @@ use crate::exit::CliExit;
 use crate::mcp;
 use crate::printer::Printer;
 use crate::program_name::binary_name;
-use crate::session::{Session, announce_older_store, retention};
+use crate::session::{self, Session, announce_older_store, retention};
 use crate::time_format::duration_millis;
 use crate::{error, help, input};
 #[cfg(not(feature = "object-store"))]
@@ -111,8 +113,12 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             session.finish(run::resume_execution(&session, &id, &answering, command).await).await
         }
         CliCommand::Work(working) => {
-            let session = Session::open(&global, MissingStore::Refuse, settings(Some(&working.running))?, out).await?;
-            session.finish(work::run_worker(&session, *working).await).await
+            let owner = work::owner(&working);
+            let actor = session::environment_actor().unwrap_or_else(|| owner.clone());
+            let settings = EngineSettings::from(settings(Some(&working.running))?);
+            let settings = settings.with(AppsSettings { actor, ..AppsSettings::default() });
+            let session = Session::open(&global, MissingStore::Refuse, settings, out).await?;
+            session.finish(work::run_worker(&session, *working, &owner).await).await
         }
         CliCommand::Tick { follow, running } => {
             let session = Session::open(&global, MissingStore::Refuse, settings(Some(&running))?, out).await?;
@@ -257,15 +263,20 @@ fn parse_input(text: Option<&str>) -> Result<Option<Json>, CliError> {
 /// Reads the JSON value of a flag: `@FILE` is the file with it, `-` standard input.
 pub fn read_json(flag: &str, text: &str) -> Result<Json, CliError> {
     match text.strip_prefix('@') {
+        Some("") => Err(error::usage(format!("{flag}: the name of the file is missing after `@`"))),
         Some(file) => parse_json(flag, &input::read_answer(Path::new(file))?),
         None if text == "-" => parse_json(flag, &input::read_answer(Path::new("-"))?),
         None => parse_json(flag, text),
     }
 }
 
-/// Parses the JSON value of a flag.
+/// The beginnings of errors about a place where a value or a key begins, and no JSON does.
+const NO_JSON_BEGINS: [&str; 3] = ["expected value", "expected ident", "key must be a string"];
+
+/// Parses the JSON value of a flag. Editors on Windows write a byte order mark.
 fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
-    serde_json::from_str(text).map_err(|error| {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let json = serde_json::from_str(text).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
         let excerpt: String = line.chars().take(120).collect();
         let caret = match error.column() {
@@ -275,8 +286,13 @@ fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
             ),
             _ => String::new(),
         };
-        error::usage(format!("{flag} is not JSON: {error}; put text in double quotes\n    {excerpt}{caret}"))
-    })
+        let reason = error.to_string();
+        let is_text = NO_JSON_BEGINS.iter().any(|beginning| reason.starts_with(beginning));
+        let hint = if is_text { "; put text in double quotes" } else { "" };
+        error::usage(format!("{flag} is not JSON: {reason}{hint}\n    {excerpt}{caret}"))
+    })?;
+    check_integers(text).map_err(|inexact| error::usage(format!("{flag} has a number that is {inexact}")))?;
+    Ok(json)
 }
 
 /// Prints the script; for programs as one JSON string.

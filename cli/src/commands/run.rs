@@ -72,13 +72,17 @@ impl AnswerCommand {
         let id = &session.execution_id(id).await?;
         let interrupt = Interrupt::watch(session);
         interrupt.set_driving(id, session.resume_command(id));
-        let before = session.status(id).await?;
-        let position = before.next;
+        let (position, open) = match session.status(id).await {
+            Ok(before) => (before.next, before.calls),
+            // The answer says whether it may be sent again later.
+            Err(CliError::Error(error)) if error.code == ErrorCode::NOT_FOUND => (0, Vec::new()),
+            Err(error) => return Err(error),
+        };
         let Self { mut call, value, by, cost, command } = self;
         if let Some(typed) = &mut call.call {
             *typed = session.full_id("cvm.cc_history", typed).await?;
         }
-        let asked = call.find(&before.calls).cloned();
+        let asked = call.find(&open).cloned();
         let answered = value.clone();
         let target = match (&call.key, &call.call) {
             (Some(key), _) => call.occurrence.into_iter().fold(Answer::to_key(key), Answer::occurrence),

@@ -27,20 +27,19 @@ use crate::time_format::{duration_millis, format_seconds};
 const ABORTED: u32 = u32::MAX;
 
 /// Serves calls or steps, or sends webhooks, until it is stopped, or with `--drain` until none is open.
-pub async fn run_worker(session: &Session, args: WorkArgs) -> Result<CliExit, CliError> {
+pub async fn run_worker(session: &Session, args: WorkArgs, owner: &str) -> Result<CliExit, CliError> {
     check(&args)?;
     let requests = StopRequests::watch(session.out);
-    let owner = args.owner.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
     let ended = if args.webhooks {
-        let worker = webhook_worker(session, &args, &owner)?;
+        let worker = webhook_worker(session, &args, owner)?;
         session.out.remark(&format!("{owner} sends webhooks; ctrl-c stops it"));
         run(&worker, &requests, args.drain).await
     } else if !args.step.is_empty() {
-        let worker = step_worker(session, &args, &owner, &requests);
+        let worker = step_worker(session, &args, owner, &requests);
         session.out.remark(&format!("{owner} serves steps {}; ctrl-c stops it", args.step.join(", ")));
         run(&worker, &requests, args.drain).await
     } else {
-        let worker = worker(session, &args, &owner, &requests)?;
+        let worker = worker(session, &args, owner, &requests)?;
         session.out.remark(&format!("{owner} serves {}; ctrl-c stops it", args.kind.join(", ")));
         run(&worker, &requests, args.drain).await
     };
@@ -50,6 +49,11 @@ pub async fn run_worker(session: &Session, args: WorkArgs) -> Result<CliExit, Cl
             .map(|()| if requests.times() > 1 { CliExit::Interrupted } else { CliExit::Done })
             .map_err(CliError::from),
     }
+}
+
+/// The name of a worker.
+pub fn owner(args: &WorkArgs) -> String {
+    args.owner.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()))
 }
 
 async fn run<W: WorkItem>(worker: &Worker<W>, requests: &StopRequests, drain: bool) -> Result<(), Error> {

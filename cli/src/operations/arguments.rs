@@ -144,7 +144,8 @@ pub fn is_relative_time(matches: &ArgMatches, parameter: &ParameterDeclaration, 
     schema.kind() == ValueKind::Time && texts.any(|text| !is_absolute(text))
 }
 
-fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> Result<Json, CliError> {
+/// Reads one value of a parameter.
+pub fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> Result<Json, CliError> {
     let flag = || if parameter.subject { parameter.name.to_owned() } else { format!("--{}", flag(parameter)) };
     let number = || serde_json::from_str::<Number>(text).map_or_else(|_| text.into(), Json::Number);
     Ok(match kind {
@@ -154,8 +155,11 @@ fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> 
         }
         ValueKind::Text | ValueKind::Words(_) => text.into(),
         ValueKind::Flag => (text == "true").into(),
-        // The operation refuses a text that is not a duration.
-        ValueKind::Duration => parse_duration(text).map_or_else(|_| number(), |span| duration_millis(span).0.into()),
+        ValueKind::Duration => match (parse_duration(text), number()) {
+            (Ok(span), _) => duration_millis(span).0.into(),
+            (Err(_), millis @ Json::Number(_)) => millis,
+            (Err(reason), _) => return Err(usage(format!("{}: {reason}, or milliseconds", flag()))),
+        },
         ValueKind::Number => number(),
         ValueKind::Time if text.bytes().all(|byte| byte.is_ascii_digit()) => number(),
         ValueKind::Time => {

@@ -82,7 +82,8 @@ impl OperationCommand {
                 parameters.insert(parameter.name.to_owned(), value);
             }
         }
-        let Some(subject) = subject else {
+        let subject = subject.and_then(|subject| Some((subject, self.parameter_schema(subject.name)?.kind())));
+        let Some((subject, kind)) = subject else {
             parameters.extend(command.map(|id| ("commandId".to_owned(), Json::from(id.as_str()))));
             return Ok(vec![Target { subject: None, parameters }]);
         };
@@ -90,13 +91,13 @@ impl OperationCommand {
         let named = matches.get_many::<String>(&arguments::flag(subject)).into_iter().flatten();
         let named: Vec<&String> = named.filter(|one| seen.insert(*one)).collect();
         let ids = derive_command_ids(command.map(String::as_str), &named)?;
-        let target = |(one, id): (&&String, Option<CommandId>)| {
+        let target = |(one, id): (&&String, Option<CommandId>)| -> Result<Target, CliError> {
             let mut parameters = parameters.clone();
-            parameters.insert(subject.name.to_owned(), one.as_str().into());
+            parameters.insert(subject.name.to_owned(), arguments::read_value(subject, kind.clone(), one)?);
             parameters.extend(id.map(|id| ("commandId".to_owned(), Json::from(id.as_str()))));
-            Target { subject: Some((subject.name, (*one).clone())), parameters }
+            Ok(Target { subject: Some((subject.name, (*one).clone())), parameters })
         };
-        Ok(named.iter().zip(ids).map(target).collect())
+        named.iter().zip(ids).map(target).collect()
     }
 
     /// Replaces unique prefixes of ids by the ids.

@@ -51,6 +51,26 @@ fn invalid_json_input_is_shown_with_its_position() {
 }
 
 #[test]
+fn only_a_text_that_is_not_json_is_to_be_quoted() {
+    let scene = CliFixture::new();
+    let hint = "put text in double quotes";
+    for text in ["yes", "nope", "'a'", "{a: 1}"] {
+        scene.run(&["start", "greet", "--input", text]).expect_exit(2).expect_stderr(&["--input is not JSON", hint]);
+    }
+    for text in ["1e400", r#""\ud800""#, &"[".repeat(200), "", "[1,", "[1 2]"] {
+        let output = scene.run(&["start", "greet", "--input", text]).expect_exit(2);
+        assert!(output.err.contains("--input is not JSON") && !output.err.contains(hint), "{}", output.err);
+    }
+}
+
+#[test]
+fn an_integer_that_json_readers_round_is_refused() {
+    let scene = CliFixture::new();
+    let output = scene.run(&["start", "greet", "--input", "[18446744073709551617]"]).expect_exit(2);
+    output.expect_stderr(&["the integer 18446744073709551617 is beyond"]);
+}
+
+#[test]
 fn json_is_read_from_a_file_or_standard_input() {
     let scene = CliFixture::with("echo", "function main(input) { return [input, CC('?')]; }");
     scene.file("in.json", "{\"a\": 1}\n");
@@ -61,6 +81,13 @@ fn json_is_read_from_a_file_or_standard_input() {
     assert_eq!(scene.show("f")["result"], serde_json::json!([{ "a": 1 }, { "a": 1 }]));
     assert_eq!(scene.show("s")["result"], serde_json::json!([[2], {}]));
     scene.run(&["start", "echo", "--input", "@none.json"]).expect_exit(2).expect_stderr(&["none.json cannot be read"]);
+    scene
+        .run(&["start", "echo", "--input", "@"])
+        .expect_exit(2)
+        .expect_stderr(&["--input: the name of the file is missing"]);
+    scene.file("bom.json", "\u{FEFF}[3]");
+    scene.run(&["start", "echo", "--id", "b", "--input", "@bom.json"]).expect_exit(3);
+    assert_eq!(scene.show("b")["input"], serde_json::json!([3]));
     scene.file("bad.json", "{a");
     scene.run(&["start", "echo", "--input", "@bad.json"]).expect_exit(2).expect_stderr(&["--input is not JSON"]);
 }

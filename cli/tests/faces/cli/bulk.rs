@@ -184,6 +184,20 @@ fn a_store_with_bulk_command_ids_can_be_moved() {
 }
 
 #[test]
+fn ids_that_are_numbers_are_numbers_of_several_targets_too() {
+    let scene = CliFixture::new();
+    let configuration = r#"{"steps": [{"id": 1, "name": "fetch"}]}"#;
+    for id in ["1", "2"] {
+        let save = ["apps", "configuration", "save", id, "--app-name", "suite", "--version", "1", "--activate"];
+        scene.run(&[&save[..], &["--configuration", configuration]].concat()).expect_exit(0);
+    }
+    let deleted = scene.run(&["apps", "delete", "1", "2", "--json"]).expect_exit(0).values();
+    assert_eq!(deleted, [json!({"id": "1", "done": true}), json!({"id": "2", "done": true})]);
+    let refused = scene.run(&["apps", "delete", "x"]).expect_exit(2);
+    refused.expect_stderr(&["apps.app.remove: `id` must be a whole number, not \"x\""]);
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_person_is_asked_before_anything_is_deleted() {
     let scene = waiting_executions(&["a", "b"]);

@@ -90,6 +90,9 @@ fn many_open_calls_are_not_all_listed() {
 #[test]
 fn an_answer_by_key_may_come_before_its_question() {
     let scene = waiting_calls();
+    // Nor does it have to follow the start: it is sent again.
+    let unknown = scene.run(&["answer", "unknown", "--key", "verdict", "--text", "fine", "--json"]).json();
+    assert_eq!((&unknown["error"]["code"], &unknown["error"]["retryable"]), (&json!("not_found"), &json!(true)));
     let early = scene.run(&["answer", "m", "--key", "verdict", "--text", "fine", "--by", "ada"]).expect_exit(3);
     early.expect_stderr(&["the answer under `verdict` is stored until m asks for it"]);
     let again = ["answer", "m", "--key", "verdict", "--occurrence", "1", "--text", "other", "--json"];

@@ -101,6 +101,15 @@ fn parameters_that_do_not_fit_are_explained() {
     assert_snapshot!(refused(&["runs", "heartbeat", "c", "--token", "1", "--lease-ms", "-5"]), @"
     error: cvm.heartbeat: `leaseMs` must be a whole number of milliseconds, 0 or more, not -5
     ");
+    for lease in ["soon", "1000000d"] {
+        let error = refused(&["runs", "heartbeat", "c", "--token", "1", "--lease-ms", lease]);
+        let hint =
+            "--lease-ms: write a number and a unit, from 1ms to 100 years: 500ms, 30s, 10m, 2h, 30d, or milliseconds";
+        assert!(error.contains(hint), "{error}");
+    }
+    for ledger in ["0", "1h", "366d"] {
+        assert!(refused(&["prepare", "--ledger", ledger]).contains("write from 1 to 365 days: 7d"), "{ledger}");
+    }
     assert!(refused(&["runs", "heartbeat", "c"]).contains("--token <N>"));
     assert!(refused(&["runs", "heartbeet", "c"]).contains("'heartbeat'"));
     assert!(refused(&["list", "--status", "waitin"]).contains("waiting"));

@@ -220,6 +220,9 @@ fn colors_are_used_on_terminals_and_on_request() {
     assert!(colored(&["list", "--color", "always"]));
     assert!(!colored(&["list", "--color", "always", "--json"]));
     assert!(colored(&["--color=always", "help"]) && !colored(&["help"]));
+    let shown = scene.run(&["show", "g1", "--color", "always"]).expect_exit(0).out;
+    assert!(shown.contains("\u{1b}[33mwaiting_cc\u{1b}[0m"), "{shown}");
+    assert_eq!(uncolored(&shown), scene.run(&["show", "g1"]).expect_exit(0).out);
     assert!(scene.run(&["show", "missing", "--color", "always"]).expect_exit(5).err.starts_with("\u{1b}["));
     scene.run(&["list", "--color", "purple"]).expect_exit(2).expect_stderr(&["purple", "auto"]);
 
