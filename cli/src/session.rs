@@ -263,6 +263,7 @@ fn with_environment(settings: EngineSettings) -> Result<EngineSettings, CliError
         let example = r#"{"sessionRetentionMs": 7776000000}"#;
         return Err(error::usage(format!("{SETTINGS_ENV} must be a JSON object, such as {example}")));
     };
+    let AppsSettings { actor, .. } = settings.get();
     let (mut reader, mut names) = (ParameterReader::new(values), Vec::new());
     let read = |reader: &mut ParameterReader| {
         let domains = crate::domains().iter().filter(|domain| domain.name != cvm::DOMAIN.name);
@@ -271,7 +272,12 @@ fn with_environment(settings: EngineSettings) -> Result<EngineSettings, CliError
             settings = (declaration.apply)(settings, reader)?;
             names.extend(declaration.parameters.iter().map(|parameter| parameter.name));
         }
-        Ok(settings)
+        // An actor of the command line comes before that of the environment.
+        let apps: AppsSettings = settings.get();
+        Ok(match actor == AppsSettings::default().actor {
+            true => settings,
+            false => settings.with(AppsSettings { actor, ..apps }),
+        })
     };
     let settings = read(&mut reader).and_then(|settings| reader.finish(&names).map(|()| settings));
     settings.map_err(|mismatch: Mismatch| Error::from(mismatch.into_rejection(SETTINGS_ENV)).into())

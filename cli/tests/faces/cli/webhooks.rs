@@ -76,6 +76,8 @@ fn the_audit_log_knows_who_ran_a_command() {
     assert_eq!(create("s1", &[], &[]), "ada");
     assert_eq!(create("s2", &[], &[("RUNSTATE_ACTOR", "ci")]), "ci");
     assert_eq!(create("s3", &["--actor", "deploy"], &[("RUNSTATE_ACTOR", "ci")]), "deploy");
+    let settings = [("RUNSTATE_SETTINGS", r#"{"valueBytes": 1000000}"#)];
+    assert_eq!(create("s6", &["--actor", "deploy"], &settings), "deploy");
     let without_names = [("USER", ""), ("LOGNAME", ""), ("USERNAME", "")];
     assert_eq!(create("s4", &[], &[("USER", ""), ("LOGNAME", "bob")]), "bob");
     assert!(!cfg!(unix) || create("s5", &[], &without_names).starts_with("uid "));
