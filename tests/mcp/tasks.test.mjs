@@ -132,7 +132,7 @@ test("a request about a task that is not there is refused", async (t) => {
   const { client } = await connect(t, await folder(t));
   const tasks = client.experimental.tasks;
   await load(client, { greet: GREET });
-  for (const request of [tasks.getTask("none"), tasks.cancelTask("none"), result(client, "none")]) {
+  for (const request of [() => tasks.getTask("none"), () => tasks.cancelTask("none"), () => result(client, "none")]) {
     await assert.rejects(request, { code: -32602, message: /task `none` does not exist/ });
   }
   await assert.rejects(tasks.listTasks("no cursor"), { code: -32602 });

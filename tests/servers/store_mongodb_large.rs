@@ -32,15 +32,21 @@ const SOURCE: &str = r#"
 function main(input) {
     for (let i = 0; i < input.lines; i++) console.log("line", i);
     const kept = [];
-    const filler = "é".repeat(input.chars / 2);
-    for (let i = 0; i < input.texts; i++) kept.push({ i, text: i + filler });
+    for (let i = 0; i < input.texts; i++) kept.push({ i, text: i + filler(i, input.chars) });
     const first = CC("first?");
-    for (let i = 0; i < input.texts; i += 5) kept[i].text = i + first + filler;
+    for (let i = 0; i < input.texts; i += 5) kept[i].text = i + first + filler(i, input.chars);
     const second = CC("second?");
     let same = 0;
-    for (const one of kept) if (one.text === one.i + (one.i % 5 === 0 ? first : "") + filler) same += 1;
+    for (const one of kept) if (one.text === one.i + (one.i % 5 === 0 ? first : "") + filler(one.i, input.chars)) same += 1;
     console.log(first, second, same);
     return same;
+}
+
+// A text is stored once, so each part is another one.
+function filler(i, chars) {
+    let text = "";
+    for (let n = 0; n * 400 < chars; n++) text += i * 1000 + n + "é".repeat(195);
+    return text;
 }
 "#;
 
