@@ -521,7 +521,7 @@ impl Engine {
                         Err(store::StoreError::TooLarge { .. } | store::StoreError::Invalid { .. })
                             if may_be_stale || !claimed.is_empty() =>
                         {
-                            fills_offers = claimed.is_empty();
+                            fills_offers &= claimed.is_empty();
                             continue;
                         }
                         Err(error) => return Err(error.into()),
