@@ -2,9 +2,9 @@
 //! item available claims it for such a worker in its own commit, by the rule of the claim that would follow. So an item
 //! costs one commit where it would cost two.
 //!
-//! Nothing depends on an offer: an item that is not claimed so is claimed later, by any worker. An item whose worker has
-//! stopped meanwhile, or whose commit has an unknown outcome, is released. If the process dies, the claim ends with its
-//! lease, as any claim does.
+//! Nothing depends on an offer: an item that is not claimed so is claimed later, by any worker. An item whose worker
+//! has stopped meanwhile, or whose commit has an unknown outcome, is released. If the process dies, the claim ends with
+//! its lease, as any claim does.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

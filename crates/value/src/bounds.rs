@@ -63,8 +63,8 @@ pub fn check_plain(value: &Json) -> Result<(), ValueError> {
     if json_bytes(value) > PLAIN_VALUE_BYTES { Err(ValueError::Size) } else { Ok(()) }
 }
 
-/// Checks that a JSON text has no integer beyond ±2^64 that is rounded when it is read: the value no longer shows it. An
-/// integer that [`check_storable`] sees, and one that is the shortest text of a double, as JavaScript writes it, pass.
+/// Checks that a JSON text has no integer beyond ±2^64 that is rounded when it is read: the value no longer shows it.
+/// An integer that [`check_storable`] sees, and one that is the shortest text of a double, as JavaScript writes it, pass.
 ///
 /// ```
 /// use runstate_value::check_integers;

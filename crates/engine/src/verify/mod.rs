@@ -41,8 +41,8 @@ const PAGE: u32 = 64;
 /// Bytes of a page: the next one has as many rows as fit, to judge by the page before.
 const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Most documents in a page, and most rows that are small by declaration. A server reads all rows that have one value of
-/// an index for each page of them, so a few large pages cost far less than many small ones.
+/// Most documents in a page, and most rows that are small by declaration. A server reads all rows that have one value
+/// of an index for each page of them, so a few large pages cost far less than many small ones.
 const MOST_DOCUMENTS: u32 = 256;
 const MOST_SMALL_ROWS: u32 = 4_096;
 

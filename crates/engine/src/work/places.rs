@@ -58,8 +58,8 @@ impl<W> Default for Delivered<W> {
     }
 }
 
-/// How long a worker that runs items claims others only through offers, after a claim of its own has found nothing else.
-/// Otherwise items that make each other would keep its places for ever, and all others would wait.
+/// How long a worker that runs items claims others only through offers, after a claim of its own has found nothing
+/// else. Otherwise items that make each other would keep its places for ever, and all others would wait.
 const OFFERS_LAST: Millis = Millis::seconds(1);
 
 pub(super) struct RunningItem<W> {
