@@ -1,5 +1,5 @@
-//! Runs the benches of the workspace one after the other, and reads the JSON lines that they write. Prints one table
-//! of all figures. Writes them, with the machine, date and commit, to `bench.json` in the target folder.
+//! Runs the benches of the workspace one after the other, and reads the JSON lines that they write. Prints one table of
+//! all figures, as `docs/performance.md` has it. Writes them, with machine, date and commit, to `target/bench.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,20 +11,20 @@ use crate::process::ProgramCall;
 use crate::report::RunReport;
 use crate::server::TestServers;
 use crate::tools;
-use crate::workspace::{CargoTarget, Workspace, text};
+use crate::workspace::{Workspace, text};
 
 pub fn run_benches(workspace: &Workspace, filter: Option<&str>, report: &mut RunReport) {
-    let benches = workspace.targets("bench");
-    let names: Vec<&str> = benches.iter().map(|bench| bench.name.as_str()).collect();
+    let names = workspace.targets("bench");
     let filter = filter.unwrap_or_default();
     if !names.iter().any(|name| name.contains(filter)) {
         let line = format!("no bench has a name that contains `{filter}`; the benches are {}", names.join(", "));
         return report.step("benches", |_| Err(XtaskError::rule(line)));
     }
     let (lines, to) = output_paths(workspace);
-    for CargoTarget { package, name } in benches.iter().filter(|bench| bench.name.contains(filter)) {
+    for name in names.iter().filter(|name| name.contains(filter)) {
         report.step(&format!("bench: {name}"), |step| {
-            let call = ProgramCall::cargo("bench --all-features --package").arg(package).arg("--bench").arg(name);
+            // Packages built one by one have other features of their dependencies, and would each build them again.
+            let call = ProgramCall::cargo("bench --workspace --all-features --bench").arg(name);
             let servers = TestServers::start_for(name, step)?;
             servers.environment(call).env("RUNSTATE_BENCH_FILE", &lines).run(step)
         });
@@ -63,7 +63,7 @@ fn write_figures(lines: &Path, to: &Path) -> Result<(), XtaskError> {
     let machine = machine()?;
     let written = std::fs::read_to_string(lines).map_err(XtaskError::file(lines))?;
     let mut figures: Vec<Map<String, Value>> = Vec::new();
-    println!("{:12}  {:44}  {:>16}  {:>14}  {:>6}  reached, target", "bench", "what", "figure", "raw", "ratio");
+    println!("| bench | what | figure | raw | ratio | wanted |\n|---|---|---:|---:|---:|---|");
     for line in written.lines() {
         let mut figure: Map<String, Value> = serde_json::from_str(line).map_err(parse)?;
         print_figure(&figure);
@@ -84,10 +84,10 @@ fn print_figure(figure: &Map<String, Value>) {
         None => String::new(),
     };
     let unit = field("unit");
-    let reached = figure.get("reached").and_then(Value::as_bool).map_or("", |is| if is { "yes, " } else { "NO, " });
+    let missed = figure.get("reached").and_then(Value::as_bool).map_or("", |is| if is { "" } else { " **missed**" });
     let (value, raw, ratio) = (number("value", &unit), number("raw", &unit), number("ratio", ""));
     let (bench, name, target) = (field("bench"), field("name"), field("target"));
-    println!("{bench:12}  {name:44}  {value:>16}  {raw:>14}  {ratio:>6}  {reached}{target}");
+    println!("| {bench} | {name} | {value} | {raw} | {ratio} | {target}{missed} |");
 }
 
 /// The machine, date (UTC) and commit of a measurement. The commit ends in `-dirty` if there are uncommitted changes.

@@ -105,7 +105,7 @@ impl<'a> Suite<'a> {
             TestSelection::All => call,
             TestSelection::Quick => call.arg("-E").arg(QUICK_FILTER),
             TestSelection::Named(filter) => {
-                let file = self.workspace.targets("test").iter().any(|test| test.name.contains(filter));
+                let file = self.workspace.targets("test").iter().any(|test| test.contains(filter));
                 // nextest rejects a filter that matches no test file.
                 let files = if file { format!(" | binary(~{filter})") } else { String::new() };
                 call.arg("-E").arg(format!("test({filter}){files}"))

@@ -12,11 +12,6 @@ pub struct Workspace {
     pub metadata: Value,
 }
 
-pub struct CargoTarget {
-    pub package: String,
-    pub name: String,
-}
-
 impl Workspace {
     /// Finds the checkout above the current folder, and makes its root the current folder of all calls.
     pub fn find() -> Result<Self, XtaskError> {
@@ -49,12 +44,12 @@ impl Workspace {
         items(&self.metadata["packages"]).filter(|one| one["source"].is_null()).map(|one| text(&one["name"])).collect()
     }
 
-    /// The targets of one kind (`bench`, `test`) in all packages of the workspace.
-    pub fn targets(&self, kind: &str) -> Vec<CargoTarget> {
+    /// The names of the targets of one kind (`bench`, `test`) in all packages of the workspace.
+    pub fn targets(&self, kind: &str) -> Vec<String> {
         let mut found = Vec::new();
         for package in items(&self.metadata["packages"]).filter(|package| package["source"].is_null()) {
             for target in items(&package["targets"]).filter(|target| items(&target["kind"]).any(|of| of == kind)) {
-                found.push(CargoTarget { package: text(&package["name"]), name: text(&target["name"]) });
+                found.push(text(&target["name"]));
             }
         }
         found
