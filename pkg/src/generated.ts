@@ -7292,7 +7292,7 @@ export interface CvmExecutionLogsDocument {
   details: { [key: string]: Json };
 }
 
-/** A document of `cvm.executions`, version 4 of its schema. */
+/** A document of `cvm.executions`, version 5 of its schema. */
 export interface CvmExecutionsDocument {
   id: string;
   programId: string;

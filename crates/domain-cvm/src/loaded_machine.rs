@@ -3,24 +3,24 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
-use std::{fmt, iter};
 
 use runstate_core::decision::CachedValue;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::prelude::*;
 use runstate_value::{self as value, DeserializeError, canonical_json, json_bytes, write_canonical_json};
 use runstate_vm as vm;
-use serde::de::{self, SeqAccess, Unexpected, Visitor};
-use serde::{Deserializer, Serializer};
+use serde::{Deserializer, Serializer, de};
 use serde_json::json;
+use smallvec::{SmallVec, smallvec};
 
 use super::child_rows::RowNumber;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionLimits, ExecutionState};
 use super::program::{DecodedProgram, version_key};
 use super::request_text::LongRequests;
 use super::settings::Settings;
-use super::sliced_text::{Piece, RowWriter, Slice, Slot, StoredTexts};
+use super::sliced_text::{RowWriter, Slice, Slot, StoredTexts};
 use super::{child_rows, recorded_answers};
 use crate::codes;
 
@@ -50,6 +50,7 @@ fn next_version(ctx: &Ctx, last: u64) -> u64 {
 #[serde(try_from = "Document")]
 pub(super) struct PageTable {
     /// The pages by number.
+    #[serde(with = "page_groups")]
     pub pages: Vec<PageRef>,
     /// Stack and scopes, if they are not in the head.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +72,7 @@ pub(super) struct PageTable {
 /// The fields beside the counters.
 #[derive(Deserialize)]
 struct PageTableFields {
+    #[serde(with = "page_groups")]
     pages: Vec<PageRef>,
     spill: Option<PageRef>,
     #[serde(default)]
@@ -102,10 +104,10 @@ impl PageTable {
         self.texts().flat_map(|(_, text)| text.slices())
     }
 
-    /// Each text, in the order of the numbers of texts.
-    fn texts_by_number(&self) -> Vec<PageRef> {
-        let frames = self.spill.clone().unwrap_or(PageRef::Whole(0));
-        iter::once(frames).chain(self.pages.iter().cloned()).collect()
+    /// The slices of each text, in the order of the numbers of texts.
+    fn slices_by_number(&self) -> impl Iterator<Item = &[Slice]> {
+        let frames = self.spill.as_ref().map_or(&[][..], PageRef::slices);
+        iter::once(frames).chain(self.pages.iter().map(PageRef::slices))
     }
 
     /// The rows of all texts.
@@ -162,60 +164,120 @@ pub(super) enum PageRef {
     Whole(u64),
     /// It is this number of rows, in the form before slices.
     Parts(u64, u32),
-    /// It is these slices of rows. In JSON one list: the slot of the row, start and length of each.
-    Slices(Vec<Slice>),
+    /// It is these slices of rows, mostly one. In JSON one list: the slot of the row, start and length of each.
+    Slices(SmallVec<[Slice; 1]>),
+}
+
+impl PageRef {
+    fn numbers(&self) -> SmallVec<[u64; 3]> {
+        match self {
+            PageRef::Whole(version) => smallvec![*version],
+            PageRef::Parts(version, parts) => smallvec![*version, (*parts).into()],
+            PageRef::Slices(slices) => {
+                slices.iter().flat_map(|slice| [slice.row, slice.start, slice.len]).map(u64::from).collect()
+            }
+        }
+    }
+
+    /// `None`: these numbers are no place of a page.
+    fn of_numbers(numbers: &[u64]) -> Option<Self> {
+        let small = |number: u64| u32::try_from(number).ok();
+        let slice =
+            |[row, start, len]: &[u64; 3]| Some(Slice { row: small(*row)?, start: small(*start)?, len: small(*len)? });
+        match *numbers {
+            [version] => Some(PageRef::Whole(version)),
+            [version, parts] => Some(PageRef::Parts(version, small(parts)?)),
+            _ => {
+                let (slices, rest) = numbers.as_chunks::<3>();
+                let slices = rest.is_empty().then(|| slices.iter().map(slice).collect::<Option<_>>())?;
+                slices.map(PageRef::Slices)
+            }
+        }
+    }
+
+    /// The slices of a saved text.
+    fn of_slices(slices: &[Slice]) -> Self {
+        PageRef::Slices(SmallVec::from_slice(slices))
+    }
 }
 
 impl Serialize for PageRef {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             PageRef::Whole(version) => serializer.serialize_u64(*version),
-            PageRef::Parts(version, parts) => (version, parts).serialize(serializer),
-            PageRef::Slices(slices) => {
-                let numbers = slices.iter().flat_map(|slice| [slice.row, slice.start, slice.len]);
-                serializer.collect_seq(numbers)
-            }
+            PageRef::Parts(..) | PageRef::Slices(_) => serializer.collect_seq(self.numbers()),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for PageRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PageRefVisitor)
+        let numbers = match StoredPageRef::deserialize(deserializer)? {
+            StoredPageRef::Version(version) => vec![version],
+            StoredPageRef::Numbers(numbers) => numbers,
+        };
+        PageRef::of_numbers(&numbers).ok_or_else(invalid_page)
     }
 }
 
-struct PageRefVisitor;
+/// The forms of a place of a page in JSON.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a version, a version and a number of rows, or slots with starts and lengths")]
+enum StoredPageRef {
+    Version(u64),
+    Numbers(Vec<u64>),
+}
 
-impl<'de> Visitor<'de> for PageRefVisitor {
-    type Value = PageRef;
+fn invalid_page<E: de::Error>() -> E {
+    de::Error::custom("the place of a page has other numbers than a version, or slots with starts and lengths")
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a version, a version and a number of rows, or slots with starts and lengths")
-    }
+/// Pages in JSON: a text for each 8, with `;` between pages and `,` between numbers. As lists of numbers, the pages of a
+/// large heap are most of the values in a head, and each turn copies, compares and checks those: 100,000 objects are in
+/// 3,322 pages. Before, the list had an element for each page; that form is read too.
+mod page_groups {
+    use super::*;
 
-    fn visit_u64<E: de::Error>(self, version: u64) -> Result<PageRef, E> {
-        Ok(PageRef::Whole(version))
-    }
+    const GROUP: usize = 8;
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<PageRef, A::Error> {
-        let mut numbers = Vec::new();
-        while let Some(number) = sequence.next_element::<u64>()? {
-            numbers.push(number);
-        }
-        let invalid = || de::Error::invalid_type(Unexpected::Seq, &self);
-        let small = |number: u64| -> Result<u32, A::Error> { u32::try_from(number).map_err(|_| invalid()) };
-        if let [version, parts] = numbers[..] {
-            return Ok(PageRef::Parts(version, small(parts)?));
-        }
-        let (slices, rest) = numbers.as_chunks::<3>();
-        if !rest.is_empty() {
-            return Err(invalid());
-        }
-        let slice = |[row, start, len]: &[u64; 3]| -> Result<Slice, A::Error> {
-            Ok(Slice { row: small(*row)?, start: small(*start)?, len: small(*len)? })
+    pub fn serialize<S: Serializer>(pages: &[PageRef], serializer: S) -> Result<S::Ok, S::Error> {
+        let group = |group: &[PageRef]| {
+            let (mut text, mut digits) = (String::new(), itoa::Buffer::new());
+            for (index, page) in group.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { ";" });
+                for (index, number) in page.numbers().into_iter().enumerate() {
+                    text.push_str(if index == 0 { "" } else { "," });
+                    text.push_str(digits.format(number));
+                }
+            }
+            text
         };
-        Ok(PageRef::Slices(slices.iter().map(slice).collect::<Result<_, _>>()?))
+        serializer.collect_seq(pages.chunks(GROUP).map(group))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PageRef>, D::Error> {
+        let mut pages = Vec::new();
+        for stored in Vec::<Stored<'de>>::deserialize(deserializer)? {
+            match stored {
+                Stored::Page(page) => pages.push(page),
+                Stored::Group(text) => {
+                    for page in text.split(';') {
+                        let numbers: Result<SmallVec<[u64; 3]>, _> =
+                            page.split_terminator(',').map(str::parse).collect();
+                        let page = numbers.ok().and_then(|numbers| PageRef::of_numbers(&numbers));
+                        pages.push(page.ok_or_else(invalid_page)?);
+                    }
+                }
+            }
+        }
+        Ok(pages)
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored<'a> {
+        Group(#[serde(borrow)] Cow<'a, str>),
+        Page(PageRef),
     }
 }
 
@@ -483,29 +545,28 @@ impl LoadedMachine {
         let frames = spilled.then(|| value::to_json_string(&frames)).transpose();
         let frames = frames.map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
         let none = BTreeSet::new();
-        // A page that was saved before another one may have lost what moved there.
-        let (before, texts_before) = (self.stored.clone(), heap.texts_by_number());
-        let all = || before.with_slices(texts_before.iter().map(PageRef::slices));
-        heap.spill = match (&frames, heap.spill.take()) {
-            (None, _) => None,
-            (Some(text), old) => {
-                let old = old.as_ref().map_or(&[][..], PageRef::slices);
-                Some(PageRef::Slices(writer.save(&mut self.stored, FRAMES_TEXT, old, all(), text, &none)))
+        let old = heap.spill.take().unwrap_or(PageRef::Whole(0));
+        match &frames {
+            None => writer.add_replaced(&self.stored, FRAMES_TEXT, old.slices()),
+            Some(text) => {
+                let all = heap.slices_by_number();
+                let slices = writer.save(&mut self.stored, FRAMES_TEXT, old.slices(), all, text, &none);
+                heap.spill = Some(PageRef::of_slices(&slices));
             }
-        };
+        }
         for page in self.machine.dirty_pages() {
             let index = page as usize;
             // Pages between the last known one and this one are new too, and follow in this loop.
             heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
             retired.extend(heap.pages[index].older_keys(&id, page.into()));
-            heap.pages[index] = self.save_page(&mut writer, page, &heap.pages[index], all(), &none);
+            heap.pages[index] = self.save_page(&mut writer, page, &heap.pages[index], heap.slices_by_number(), &none);
         }
         let unwanted = self.stored.rows_to_copy(&writer, heap.slices());
         if !unwanted.is_empty() {
             let is_unwanted = |text: &PageRef| text.slices().iter().any(|slice| unwanted.contains(&slice.row));
             if let (Some(text), Some(old)) = (&frames, heap.spill.as_ref().filter(|text| is_unwanted(text))) {
                 let slices = writer.save(&mut self.stored, FRAMES_TEXT, old.slices(), iter::empty(), text, &unwanted);
-                heap.spill = Some(PageRef::Slices(slices));
+                heap.spill = Some(PageRef::of_slices(&slices));
             }
             for (page, reference) in (0..).zip(&mut heap.pages).filter(|(_, text)| is_unwanted(text)) {
                 *reference = self.save_page(&mut writer, page, reference, iter::empty(), &unwanted);
@@ -526,12 +587,12 @@ impl LoadedMachine {
         writer: &mut RowWriter,
         page: u32,
         old: &PageRef,
-        all: impl Iterator<Item = (&'a [Piece], &'a [Slice])>,
+        all: impl Iterator<Item = &'a [Slice]>,
         unwanted: &BTreeSet<Slot>,
     ) -> PageRef {
         let text = self.machine.encode_page(page);
         let number = text_number(page.into());
-        PageRef::Slices(writer.save(&mut self.stored, number, old.slices(), all, &text, unwanted))
+        PageRef::of_slices(&writer.save(&mut self.stored, number, old.slices(), all, &text, unwanted))
     }
 
     /// The state hash: the same wherever the execution is loaded. It covers no times and no ids, but the state of the
@@ -564,5 +625,35 @@ pub(super) fn limits(own: &ExecutionLimits, ctx: &Ctx) -> vm::Limits {
         heap_bytes: own.heap_bytes.unwrap_or(settings.heap_bytes),
         output_bytes: own.output_bytes.unwrap_or(default.output_bytes),
         ..default
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(pages: Json) -> Result<PageTable, String> {
+        let document = json!({ "pages": pages, "saved": 5, "nextRef": 7 });
+        value::from_document(document.as_object().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn pages_are_a_text_for_each_group_and_lists_of_numbers_are_read() {
+        let slice = |row| Slice { row, start: 1, len: 2 };
+        let mut pages = vec![PageRef::Whole(0), PageRef::Parts(9, 3), PageRef::of_slices(&[slice(4), slice(5)])];
+        pages.extend((0..7).map(|row| PageRef::of_slices(&[slice(row)])));
+        let older = serde_json::to_value(&pages).unwrap();
+        let read = table(older).unwrap();
+        assert_eq!(read.pages, pages);
+        let written = serde_json::to_value(&read).unwrap();
+        assert_eq!(written["pages"], json!(["0;9,3;4,1,2,5,1,2;0,1,2;1,1,2;2,1,2;3,1,2;4,1,2", "5,1,2;6,1,2"]));
+        assert_eq!(table(written["pages"].clone()).unwrap(), read);
+    }
+
+    #[test]
+    fn pages_that_are_nowhere_are_refused() {
+        for pages in [json!(["1,2,3,4"]), json!(["x"]), json!(["-1"]), json!([[1, 2, 4_294_967_296_u64]]), json!("1")] {
+            assert!(table(pages.clone()).is_err(), "{pages}");
+        }
     }
 }

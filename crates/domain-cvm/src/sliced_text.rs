@@ -143,14 +143,6 @@ impl StoredTexts {
         unwanted.map(|(row, _)| row).collect()
     }
 
-    /// The pieces of each text beside its slices, which are in the order of the numbers of texts.
-    pub fn with_slices<'a>(
-        &'a self,
-        slices: impl Iterator<Item = &'a [Slice]>,
-    ) -> impl Iterator<Item = (&'a [Piece], &'a [Slice])> {
-        self.texts.iter().map(|pieces| &**pieces).zip(slices)
-    }
-
     /// Removes the rows of which nothing is in use, and returns them.
     pub fn remove_unused<'a>(&mut self, used: impl Iterator<Item = &'a Slice>) -> BTreeSet<Slot> {
         let used = used_bytes(used);
@@ -161,9 +153,15 @@ impl StoredTexts {
 }
 
 fn used_bytes<'a>(slices: impl Iterator<Item = &'a Slice>) -> BTreeMap<Slot, u64> {
-    let mut used = BTreeMap::new();
-    for slice in slices {
-        *used.entry(slice.row).or_default() += u64::from(slice.len);
+    let mut used: BTreeMap<Slot, u64> = BTreeMap::new();
+    let mut slices = slices.peekable();
+    // Slices of one row mostly follow each other.
+    while let Some(first) = slices.next() {
+        let mut bytes = u64::from(first.len);
+        while let Some(slice) = slices.next_if(|slice| slice.row == first.row) {
+            bytes += u64::from(slice.len);
+        }
+        *used.entry(first.row).or_default() += bytes;
     }
     used
 }
@@ -174,24 +172,34 @@ pub(super) struct RowWriter {
     row_bytes: usize,
     rows: Vec<(Slot, String)>,
     written: Places,
+    /// The last forms of the texts that were saved. They may have lost what has moved to a text that is saved later.
+    replaced: Vec<(Arc<[Piece]>, Vec<Slice>)>,
 }
 
 impl RowWriter {
     /// The writer of rows in the first slots that are `free`. `bytes`: about the size of all that is saved.
     pub fn new(free: impl Iterator<Item = Slot> + 'static, bytes: u64) -> Self {
         let row_bytes = usize::try_from(bytes).unwrap_or(usize::MAX) / ROWS_PER_SAVE;
-        Self { free: Box::new(free), row_bytes, rows: Vec::new(), written: Places::default() }
+        let (rows, written, replaced) = Default::default();
+        Self { free: Box::new(free), row_bytes, rows, written, replaced }
+    }
+
+    /// Keeps the last form of a text for those that are saved later.
+    pub fn add_replaced(&mut self, stored: &StoredTexts, number: usize, old: &[Slice]) {
+        if let Some(pieces) = stored.texts.get(number) {
+            self.replaced.push((pieces.clone(), old.to_vec()));
+        }
     }
 
     /// The text as slices: of the rows that have it in its last form, which was at `old`, and of new ones. Much that is
-    /// new is looked for in `all` texts: a list that grows is made anew in another page. Rows of `unwanted` are not
-    /// named again.
+    /// new is looked for in all texts, whose slices are `all` in the order of their numbers: a list that grows is made
+    /// anew in another page. Rows of `unwanted` are not named again.
     pub fn save<'a>(
         &mut self,
         stored: &mut StoredTexts,
         number: usize,
         old: &[Slice],
-        all: impl Iterator<Item = (&'a [Piece], &'a [Slice])>,
+        all: impl Iterator<Item = &'a [Slice]>,
         text: &str,
         unwanted: &BTreeSet<Slot>,
     ) -> Vec<Slice> {
@@ -208,12 +216,14 @@ impl RowWriter {
         let lacking: HashMap<[u8; 16], usize> = lacks.map(|(_, (piece, _))| (piece.hash, piece.len.into())).collect();
         let bytes = lacking.values().sum::<usize>();
         if bytes > OWN_BYTES {
-            for (pieces, slices) in all {
+            let mut add = |pieces: &[Piece], slices: &[Slice]| {
                 if pieces.iter().map(|piece| usize::from(piece.len)).sum::<usize>() >= bytes / 2 {
                     let is_lacking = |place: &Place| lacking.contains_key(&place.piece.hash) && is_wanted(place);
                     places.extend(self::places(pieces, slices).into_iter().filter(is_lacking));
                 }
-            }
+            };
+            stored.texts.iter().zip(all).for_each(|(pieces, slices)| add(pieces, slices));
+            self.replaced.iter().for_each(|(pieces, slices)| add(pieces, slices));
             found = find(&new, &mut places, 0);
         }
         // The shortest runs are written again, until half of the slices are left.
@@ -249,6 +259,7 @@ impl RowWriter {
         for (row, text) in &self.rows {
             stored.add_row(*row, text.len());
         }
+        self.add_replaced(stored, number, old);
         stored.set(number, new.into_iter().map(|(piece, _)| piece).collect());
         slices
     }

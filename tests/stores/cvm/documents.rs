@@ -23,6 +23,8 @@ pub struct RevisionedDocument {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreDump {
     by_collection: BTreeMap<&'static str, BTreeMap<String, RevisionedDocument>>,
+    /// The ids of the rows of each execution, by collection and execution.
+    by_execution: BTreeMap<(&'static str, String), Vec<String>>,
 }
 
 /// Fields with data of programs and callers, and tokens, which are derived from the time but are not timestamps.
@@ -61,7 +63,20 @@ impl StoreDump {
     pub fn load(store: &Arc<dyn Store>) -> Self {
         let collections = EXECUTION_COLLECTIONS.into_iter().chain([&EXECUTIONS, &PROGRAMS, &PROGRAM_VERSIONS]);
         let all = collections.chain(STAGING.iter().copied()).map(|of| (of.name, load_rows(store, of)));
-        Self { by_collection: all.collect() }
+        let by_collection: BTreeMap<&'static str, BTreeMap<String, RevisionedDocument>> = all.collect();
+        let mut by_execution: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for of in EXECUTION_COLLECTIONS {
+            for (id, row) in &by_collection[of.name] {
+                by_execution.entry((of.name, row.text("executionId").to_owned())).or_default().push(id.clone());
+            }
+        }
+        Self { by_collection, by_execution }
+    }
+
+    /// The rows of an execution in a collection, with their ids.
+    fn rows(&self, of: &Collection, execution: &str) -> impl Iterator<Item = (&str, &RevisionedDocument)> {
+        let ids = self.by_execution.get(&(of.name, execution.to_owned())).into_iter().flatten();
+        ids.map(|id| (id.as_str(), &self.by_collection[of.name][id]))
     }
 
     pub fn collection(&self, of: &Collection) -> &BTreeMap<String, RevisionedDocument> {
@@ -74,17 +89,15 @@ impl StoreDump {
 
     /// The calls that an execution has made, in their order.
     pub fn calls(&self, execution: &str) -> Vec<(&str, &RevisionedDocument)> {
-        let calls = self.collection(&CC_HISTORY).iter();
-        let calls = calls.filter(|(_, row)| row.text("executionId") == execution && row.has("request"));
-        let mut calls: Vec<(&str, &RevisionedDocument)> = calls.map(|(id, row)| (id.as_str(), row)).collect();
+        let calls = self.rows(&CC_HISTORY, execution).filter(|(_, row)| row.has("request"));
+        let mut calls: Vec<(&str, &RevisionedDocument)> = calls.collect();
         calls.sort_by_key(|(_, row)| row.number("step"));
         calls
     }
 
     /// The output of an execution.
     pub fn output(&self, execution: &str) -> Vec<String> {
-        let mut rows: Vec<&RevisionedDocument> =
-            self.collection(&OUTPUTS).values().filter(|row| row.text("executionId") == execution).collect();
+        let mut rows: Vec<&RevisionedDocument> = self.rows(&OUTPUTS, execution).map(|(_, row)| row).collect();
         rows.sort_by_key(|row| row.number("seq"));
         let lines = rows.iter().flat_map(|row| row.value("lines").as_array().into_iter().flatten());
         lines.map(|line| line.as_str().unwrap().to_owned()).collect()
@@ -92,8 +105,8 @@ impl StoreDump {
 
     /// Number of rows of an execution, its head included.
     pub fn row_count(&self, execution: &str) -> usize {
-        let rows = EXECUTION_COLLECTIONS.iter().flat_map(|of| self.collection(of).values());
-        rows.filter(|row| row.text("executionId") == execution).count() + usize::from(self.head(execution).is_some())
+        let rows = EXECUTION_COLLECTIONS.iter().flat_map(|of| self.rows(of, execution));
+        rows.count() + usize::from(self.head(execution).is_some())
     }
 
     /// Number of executions of each status.
@@ -231,7 +244,7 @@ impl StoreDump {
     }
 
     fn pages(&self, execution: &str) -> usize {
-        self.collection(&HEAP_PAGES).values().filter(|row| row.text("executionId") == execution).count()
+        self.rows(&HEAP_PAGES, execution).count()
     }
 
     /// Changes since `before` to data that never changes.
@@ -332,8 +345,11 @@ fn names<'a>(record: &'a RevisionedDocument, list: &str) -> impl Iterator<Item =
 
 /// Number of heap rows that a head references.
 pub fn referenced_page_rows(heap: &Json) -> usize {
-    let texts = heap["pages"].as_array().into_iter().flatten().chain(heap.get("spill"));
-    let slots = texts.flat_map(|text| text.as_array().unwrap().chunks(3).map(|slice| slice[0].as_u64().unwrap()));
+    let groups = heap["pages"].as_array().into_iter().flatten().map(|group| group.as_str().unwrap());
+    let number = |number: &str| number.parse::<u64>().unwrap();
+    let pages = groups.flat_map(|group| group.split(';')).map(|page| page.split(',').map(number).collect());
+    let spill = heap.get("spill").map(|text| text.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect());
+    let slots = pages.chain(spill).flat_map(|text: Vec<u64>| text.chunks(3).map(|slice| slice[0]).collect::<Vec<_>>());
     let (slots, rows) = (slots.collect::<BTreeSet<u64>>(), heap["rows"].as_array().into_iter().flatten());
     assert_eq!(rows.filter(|row| **row != 0).count(), slots.len());
     slots.len()

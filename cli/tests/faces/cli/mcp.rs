@@ -205,7 +205,7 @@ fn arguments_are_read_as_models_write_them() {
 
 #[test]
 fn a_damaged_execution_is_listed_with_its_reason() {
-    static UNDECLARED: Collection = Collection::new("cvm.executions", 4);
+    static UNDECLARED: Collection = Collection::new("cvm.executions", 5);
     let scene = CliFixture::greeting("g");
     block_on(async {
         let store = FileStore::open(scene.path().join("store"), FileStoreOptions::default()).await.unwrap();

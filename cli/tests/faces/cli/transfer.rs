@@ -150,7 +150,7 @@ fn a_damaged_file_is_refused_before_anything_is_written() {
     refused([&lines[..3], &lines[4..]].concat().join("\n") + "\n", &["wrong.jsonl"]);
     refused(whole.replacen("\"format\":1", "\"format\":2", 1), &["format version 2", "newer runstate"]);
     refused(
-        whole.replacen("\"cvm.executions\":4", "\"cvm.executions\":7", 1),
+        whole.replacen("\"cvm.executions\":5", "\"cvm.executions\":7", 1),
         &["cvm.executions", "version 7", "newer runstate"],
     );
     refused(format!("{whole}more\n"), &["after the closing line"]);

@@ -32,7 +32,7 @@ pub use lifecycle::ExecutionEvent;
 #[derive(Entity, Clone, Debug, PartialEq)]
 #[entity(
     collection = "cvm.executions",
-    version = 4,
+    version = 5,
     rename_all = "camelCase",
     noun = "execution",
     filters(status = "state.status", program = "program_name"),
