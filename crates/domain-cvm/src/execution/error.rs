@@ -77,7 +77,9 @@ impl ProgramError {
 
     /// The error of a program that returns more than a document can hold.
     pub(crate) fn too_large(subject: &str, bytes: usize, timestamp: Timestamp) -> Self {
-        let message = format!("{subject} has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed");
+        // The program has ended, so a retry meets the same value.
+        let hint = "change the program, and start it with `answersFrom`, which gives it the answers so far";
+        let message = format!("{subject} has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed; {hint}");
         Self::limit(message, timestamp)
     }
 
