@@ -184,9 +184,9 @@ fn run_on_files(seed: u64, disk: &Disk) -> (usize, usize, usize) {
     (again, deaths, calls)
 }
 
-/// All in the long form; otherwise so many, at equal distances from a random one on.
-fn sample<T>(seed: u64, all: Vec<T>, short: usize) -> impl Iterator<Item = T> {
-    let step = if is_full_run() { 1 } else { all.len().div_ceil(short) };
+/// So many of all, at equal distances from a random one on.
+fn sample<T>(seed: u64, all: Vec<T>, count: usize) -> impl Iterator<Item = T> {
+    let step = all.len().div_ceil(count.max(1)).max(1);
     all.into_iter().skip(SimIds::new(seed).below(step)).step_by(step)
 }
 
@@ -207,7 +207,7 @@ fn a_death_at_any_commit_of_a_script_loses_and_doubles_nothing() {
             }
         }
         let (commits, mut died, mut repeated) = (boundaries.len() / 2, 0, 0);
-        for (dying, nth, fault) in sample(seed, boundaries, 60) {
+        for (dying, nth, fault) in sample(seed, boundaries, if is_full_run() { usize::MAX } else { 60 }) {
             let (again, deaths) = run_in_memory(seed, |process, life, store| {
                 if (process, life) == (dying, 0) {
                     store.plan(Method::Commit, nth, fault.clone());
@@ -252,7 +252,14 @@ fn a_death_at_any_write_to_files_of_a_script_loses_and_doubles_nothing() {
     let boundaries = boundaries.filter(|(_, call, fault)| *fault != DiskFault::Torn || call.starts_with("write"));
     let boundaries: Vec<_> = boundaries.collect();
     let (all, mut died, mut repeated) = (boundaries.len(), 0, 0);
-    for (nth, call, fault) in sample(seed, boundaries, 20) {
+    let every = std::env::var_os("RUNSTATE_EVERY_WRITE").is_some();
+    // Each takes a second: `RUNSTATE_EVERY_WRITE` is set to try all of them.
+    let count = match (every, is_full_run()) {
+        (true, _) => usize::MAX,
+        (false, true) => 200,
+        (false, false) => 20,
+    };
+    for (nth, call, fault) in sample(seed, boundaries, count) {
         let disk = Disk::new();
         disk.fail_at(nth, fault);
         let (again, deaths, _) = run_on_files(seed, &disk);
