@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use event_listener::Event;
 use runstate_core::schema::{Key, Query};
 use runstate_store::layer;
 use runstate_store::{Freshness, Page, Row, Store, StoreError, StoreFuture, StoredDocument};
@@ -20,14 +21,33 @@ pub(super) struct GroupedReads {
     store: Arc<dyn Store>,
     /// The requests that were not answered yet. A call that is dropped while it reads for others leaves them here.
     waiting: Mutex<Vec<Arc<ReadRequest>>>,
-    /// The call that holds it reads for all that wait.
-    turn: async_lock::Mutex<()>,
+    /// Whether a call reads for all that wait. A fair lock would let one call after the other read, each for itself.
+    is_reading: AtomicBool,
+    /// A call has stopped reading for others.
+    turn_ended: Event,
     /// Bytes of all documents that were read by key.
     bytes: AtomicU64,
 }
 
 /// The documents under the keys of a request, in their order.
 type Documents = Vec<Option<StoredDocument>>;
+
+/// The turn of a call to read for others. It also ends when the call is dropped.
+struct Turn<'a>(&'a GroupedReads);
+
+impl<'a> Turn<'a> {
+    /// `None`: another call reads.
+    fn begin(reads: &'a GroupedReads) -> Option<Self> {
+        (!reads.is_reading.swap(true, Ordering::AcqRel)).then(|| Self(reads))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.is_reading.store(false, Ordering::Release);
+        self.0.turn_ended.notify(usize::MAX);
+    }
+}
 
 struct ReadRequest {
     keys: Vec<Key>,
@@ -36,7 +56,13 @@ struct ReadRequest {
 
 impl GroupedReads {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, waiting: Mutex::default(), turn: async_lock::Mutex::new(()), bytes: AtomicU64::new(0) }
+        Self {
+            store,
+            waiting: Mutex::default(),
+            is_reading: AtomicBool::new(false),
+            turn_ended: Event::new(),
+            bytes: AtomicU64::new(0),
+        }
     }
 
     /// Bytes of all documents that were read by key so far.
@@ -47,11 +73,16 @@ impl GroupedReads {
     async fn read(&self, keys: &[Key]) -> Result<Documents, StoreError> {
         let request = Arc::new(ReadRequest { keys: keys.to_vec(), answer: Mutex::default() });
         lock(&self.waiting).push(request.clone());
-        let _turn = self.turn.lock().await;
         loop {
+            // The listener comes first: a turn that ends from here on wakes this call.
+            let turn_ended = self.turn_ended.listen();
             if let Some(answer) = lock(&request.answer).take() {
                 return answer;
             }
+            let Some(_turn) = Turn::begin(self) else {
+                turn_ended.await;
+                continue;
+            };
             // The others that are polled with this call make their requests first.
             let mut others_were_polled = false;
             poll_fn(|context| match std::mem::replace(&mut others_were_polled, true) {
