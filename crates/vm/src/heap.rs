@@ -312,8 +312,8 @@ impl Heap {
     #[inline]
     pub fn needs_collection(&self) -> bool {
         // Garbage and live data together stay below one and a half times the limit.
-        let max = THRESHOLD.max(self.limit / 2);
-        self.allocated > self.live.clamp(THRESHOLD, max) || self.shared_text_bytes > self.live.max(self.limit / 4)
+        let garbage = self.live.clamp(THRESHOLD.min(self.limit / 4), self.limit / 2);
+        self.allocated > garbage || self.shared_text_bytes > self.live.max(self.limit / 4)
     }
 
     /// Checks that this many bytes may be allocated at once.
@@ -324,7 +324,7 @@ impl Heap {
 
     /// Bytes that may be allocated at once.
     pub fn room(&self) -> u64 {
-        (self.limit + THRESHOLD).saturating_sub(self.allocated)
+        (self.limit + self.limit / 8).saturating_sub(self.allocated)
     }
 }
 
@@ -351,8 +351,9 @@ fn make_owned(page: &mut HeapPage, number: u32, owned: &mut Vec<u32>) {
     }
 }
 
-/// Fewer allocated bytes than this never cause a collection.
-const THRESHOLD: u64 = 8 << 20;
+/// Fewer allocated bytes than this cause no collection, if the limit is not small. A machine that computes for long is
+/// saved with its garbage, so less of it costs less than the collections save.
+const THRESHOLD: u64 = 1 << 20;
 
 /// The same where the program waits: its state is saved there, with its garbage.
 const WAITING_THRESHOLD: u64 = 256 << 10;
