@@ -6782,13 +6782,13 @@ export type UpkeepTask =
 export type ValueView = {
   /**
    * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
-   * assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
-   * `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`,
-   * `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the object n levels further out,
-   * `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
-   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep.
-   * Keys of the program that begin with `$` have it twice.
+   * assigned), `{"$number":"NaN"}`, `{"$bigint":digits}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`,
+   * `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`),
+   * `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its
+   * `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+   * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`,
+   * as a property of an object `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an
+   * object that is too deep. Keys of the program that begin with `$` have it twice.
    */
   value: Json;
   /** As Node's `util.inspect` writes it. */
@@ -6801,13 +6801,13 @@ export type VariableView = {
   name: string;
   /**
    * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
-   * assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
-   * `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`,
-   * `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the object n levels further out,
-   * `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
-   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep.
-   * Keys of the program that begin with `$` have it twice.
+   * assigned), `{"$number":"NaN"}`, `{"$bigint":digits}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`,
+   * `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`),
+   * `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its
+   * `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+   * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`,
+   * as a property of an object `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an
+   * object that is too deep. Keys of the program that begin with `$` have it twice.
    */
   value: Json;
   /** As Node's `util.inspect` writes it. */

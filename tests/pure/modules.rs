@@ -633,7 +633,7 @@ const REFUSED: &[&str] = &[
     "//- main.ts\nimport './a.json'; import b from './b' with { type: 'json' }; b; import { a } from './a.json' with { kind: 'x' }; a\n//- a.json\n{\"a\": 1,\n  b}\n//- b.ts\nexport default 1\n",
     "//- main.ts\nimport { a } from './a.json'; a\n//- a.json\n{\"a\": 1}\n",
     "//- main.ts\nimport { f } from './a'; import * as a from './a'; new f(); new a.f(); f(1\n//- a.ts\nexport function f() {}\n",
-    "//- main.ts\nimport { f } from './a'; f(nowhere)\n//- a.ts\nexport const f = 1n; const g = nothing;\n",
+    "//- main.ts\nimport { f } from './a'; f(nowhere)\n//- a.ts\nexport const f = import.meta; const g = nothing;\n",
     "//- main.ts\nimport './a'; import './b'; await 1\n//- a.ts\n\nexport const x = await CC('a')\n//- b.ts\nconsole.log('b')\n",
     "//- main.ts\nimport './a'; export const m = 1;\n//- a.ts\nimport { m } from './main'; for await (const x of [m]);\n",
 ];

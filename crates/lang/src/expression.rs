@@ -7,6 +7,7 @@ use oxc_ast::ast::{
     RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
 };
 use oxc_span::GetSpan;
+use runstate_vm::bigint::{BigInt, MAX_BITS};
 use runstate_vm::check_regexp;
 use runstate_vm::op::Op;
 use runstate_vm::program::{FunctionKind, MemberKind};
@@ -81,6 +82,14 @@ impl<'a> Compiler<'a, '_> {
                 "store it in a variable outside: const target = new.target",
             ),
             Expression::NewTarget(_) => self.emit(Op::NewTarget),
+            Expression::BigIntLiteral(literal) => match BigInt::from_digits(&literal.value) {
+                Some(value) => self.emit_json(Op::Push, wire::bigint(&value)),
+                None => self.unsupported_value(
+                    literal.span,
+                    format!("a BigInt of more than {MAX_BITS} bits is not supported"),
+                    "",
+                ),
+            },
             other => self.unsupported_expression(other),
         }
     }
@@ -88,7 +97,6 @@ impl<'a> Compiler<'a, '_> {
     /// Deviations from ECMA-262 §13 ECMAScript Language: Expressions. These expressions are refused.
     fn unsupported_expression(&mut self, expression: &Expression<'a>) {
         let (message, hint) = match expression {
-            Expression::BigIntLiteral(_) => ("BigInt is not supported", "use a number (exact up to 2^53) or text"),
             Expression::ImportExpression(_) => ("`import()` is not supported", self.import_hint()),
             Expression::ImportMeta(_) => {
                 ("`import.meta` is not supported", "pass the values that a program needs in `input`")
@@ -323,7 +331,7 @@ impl<'a> Compiler<'a, '_> {
                 }
                 Op::Neg
             }
-            UnaryOperator::UnaryPlus => Op::ToNumber,
+            UnaryOperator::UnaryPlus => Op::UnaryPlus,
             UnaryOperator::LogicalNot => Op::Not,
             UnaryOperator::BitwiseNot => Op::BitNot,
             UnaryOperator::Typeof => match feature_test::type_of_name(self, &unary.argument) {

@@ -229,7 +229,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ),
     ("globalThis self", "use a variable"),
     ("Buffer Blob", "use text or a Uint8Array"),
-    ("BigInt", "use a number (exact up to 2^53) or text"),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
     ("SharedArrayBuffer", "use an ArrayBuffer"),

@@ -92,7 +92,7 @@ fn diagnostics_have_a_kind_a_line_and_a_column() {
         ("Symbol.from('x')", DiagnosticKind::Unsupported, 1, 1),
         ("function f() { yield 1 }", DiagnosticKind::Syntax, 1, 16),
         ("function* g(x = yield) {}", DiagnosticKind::Syntax, 1, 17),
-        ("const a = 1n", DiagnosticKind::Unsupported, 1, 11),
+        ("const a = import.meta", DiagnosticKind::Unsupported, 1, 11),
         ("Promise.foo(() => 1)", DiagnosticKind::Unsupported, 1, 1),
         ("class P extends Promise<number> {}", DiagnosticKind::Unsupported, 1, 17),
         ("class E extends Promise {}", DiagnosticKind::Unsupported, 1, 17),
@@ -329,7 +329,7 @@ fn programs_that_mean_something_else_in_node_are_refused() {
 
 #[test]
 fn all_diagnostics_are_reported_in_source_order() {
-    let found = compile_errors("foo();\nconst a = 1n;\nbar();\nimport x from \"x\"; const b = nope + x;");
+    let found = compile_errors("foo();\nconst a = import.meta;\nbar();\nimport x from \"x\"; const b = nope + x;");
     let lines: Vec<u32> = found.iter().map(|(_, line, _, _)| *line).collect();
     assert_eq!(lines, [1, 2, 3, 4, 4]);
 }

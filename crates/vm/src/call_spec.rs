@@ -342,6 +342,7 @@ fn describe_kind(machine: &Machine, value: &Value) -> &'static str {
         Value::Text(_) => "a string",
         Value::Builtin(_) => "a function",
         Value::Symbol(_) => "a symbol",
+        Value::BigInt(_) => "a BigInt",
         Value::Accessor(_) => "a getter",
         Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
             Entry::Array(_) => "an array",

@@ -29,6 +29,7 @@ pub(super) fn primitive_text(value: &Value) -> Option<Str> {
         Value::Bool(false) => Str::new("false"),
         Value::Null => Str::new("null"),
         Value::Undefined | Value::Hole | Value::Uninitialized => Str::new("undefined"),
+        Value::BigInt(value) => value.to_text(10),
         Value::Ref(_) | Value::Builtin(_) | Value::Symbol(_) | Value::Accessor(_) => return None,
     })
 }
@@ -179,6 +180,7 @@ pub(super) fn to_number(machine: &Machine, value: &Value) -> Completion<f64> {
         Value::Null => 0.0,
         Value::Undefined | Value::Hole | Value::Uninitialized | Value::Builtin(_) | Value::Accessor(_) => f64::NAN,
         Value::Symbol(_) => return type_error("Cannot convert a Symbol value to a number"),
+        Value::BigInt(_) => return type_error("Cannot convert a BigInt value to a number"),
         Value::Ref(at) => match machine.heap.date(*at) {
             Some(time) => time,
             None if own_conversion(machine, value, PreferredType::Number).is_some() => {
@@ -478,6 +480,7 @@ pub(super) fn type_of(machine: &Machine, value: &Value) -> &'static str {
         Value::Number(_) => "number",
         Value::Text(_) => "string",
         Value::Symbol(_) => "symbol",
+        Value::BigInt(_) => "bigint",
         Value::Builtin(builtin) if builtin.is_namespace() => "object",
         Value::Builtin(_) => "function",
         Value::Ref(at) => match machine.heap.get(*at) {

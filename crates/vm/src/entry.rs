@@ -186,6 +186,7 @@ impl Value {
     pub fn weight(&self) -> u64 {
         match self {
             Value::Text(text) => text.weight(),
+            Value::BigInt(value) => value.weight(),
             _ => 0,
         }
     }

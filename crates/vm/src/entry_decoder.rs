@@ -124,6 +124,7 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
             BytecodeConstant::Number(n) => Value::Number(n),
             BytecodeConstant::Text(units) => Value::Text(Str::from_units(&units)),
             BytecodeConstant::Symbol(symbol) => Value::from(symbol),
+            BytecodeConstant::BigInt(value) => Value::BigInt(value),
         });
     }
     let Some((tag, content)) = json.as_object().and_then(|object| object.iter().next()) else {

@@ -90,6 +90,7 @@ impl<'a> EntryEncoder<'a> {
                 Some(symbol) => json!({ "$symbol": symbol.name() }),
                 None => json!({ "$symbol": self.reference(symbol.reference().unwrap_or_default()) }),
             },
+            Value::BigInt(value) => wire::bigint(value),
             Value::Uninitialized => json!({ "$uninitialised": true }),
             Value::Hole => json!({ "$hole": true }),
             Value::Accessor(at) => json!({ "$accessor": self.reference(*at) }),

@@ -16,10 +16,11 @@ macro_rules! members {
 
 /// Functions called by name (`CALL_NATIVE`) or used as values (`BUILTIN`). `natives` cites the standard for each.
 pub const FUNCTIONS: &[&str] = names! {
-    Array Boolean Date Number Object String Symbol atob btoa clearTimeout decodeURI decodeURIComponent encodeURI
+    Array BigInt Boolean Date Number Object String Symbol atob btoa clearTimeout decodeURI decodeURIComponent encodeURI
     encodeURIComponent isFinite isNaN parseFloat parseInt queueMicrotask setTimeout structuredClone;
     Array { from isArray of }
     ArrayBuffer { isView }
+    BigInt { asIntN asUintN }
     Date { UTC now parse }
     Error { captureStackTrace }
     Float32Array { from of }
@@ -128,7 +129,7 @@ pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
 /// `Function.prototype` is not a function.
 pub const PROTOTYPES: &[&str] = names! {
     .prototype:
-    AggregateError Array ArrayBuffer AsyncGenerator Boolean CancelledError DataView Date Error EvalError Float32Array
+    AggregateError Array ArrayBuffer AsyncGenerator BigInt Boolean CancelledError DataView Date Error EvalError Float32Array
     Float64Array Function Generator Int16Array Int32Array Int8Array Iterator Map Number Object Promise RangeError
     ReferenceError RegExp Set String Symbol SyntaxError TimeoutError TypeError URIError Uint16Array Uint32Array
     Uint8Array Uint8ClampedArray WeakMap WeakSet
@@ -189,6 +190,7 @@ pub const METHODS: &[(&str, &[&str])] = members! {
     Number { toExponential toFixed toLocaleString toPrecision toString valueOf }
     Boolean { toString valueOf }
     Symbol { description toString valueOf }
+    BigInt { toLocaleString toString valueOf }
     Object { hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf }
     Function { apply bind call length name }
     Map { clear delete entries forEach get has keys set size values }

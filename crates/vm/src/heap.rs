@@ -407,7 +407,7 @@ fn snapshot_weight(machine: &Machine) -> u64 {
 /// Discards the heap and all texts. The frames remain, so that the location of the failure can be reported.
 fn discard_heap(machine: &mut Machine) {
     fn clear_reference(value: &mut Value) {
-        if let Value::Text(_) | Value::Ref(_) | Value::Symbol(_) = value {
+        if let Value::Text(_) | Value::Ref(_) | Value::Symbol(_) | Value::BigInt(_) = value {
             *value = Value::Null;
         }
     }

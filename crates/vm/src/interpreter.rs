@@ -92,7 +92,7 @@ impl Machine {
                 return $result;
             }};
         }
-        // Pops a value that has nothing to drop: all except strings.
+        // Pops a value that has nothing to drop: all except strings and BigInts.
         macro_rules! drop_number {
             () => {
                 std::mem::forget(self.stack.pop())
@@ -101,7 +101,7 @@ impl Machine {
         macro_rules! drop_top {
             () => {
                 match self.stack.last() {
-                    Some(Value::Text(_)) => drop(self.stack.pop()),
+                    Some(Value::Text(_) | Value::BigInt(_)) => drop(self.stack.pop()),
                     _ => drop_number!(),
                 }
             };

@@ -117,6 +117,7 @@ fn value_to_json_at(machine: &Machine, value: &Value, depth: u32, budget: &mut J
         Value::Text(text) => Json::String(text.to_utf8()),
         Value::Builtin(_) => return type_error("a function is not a plain value"),
         Value::Symbol(_) => return type_error("a symbol is not a plain value"),
+        Value::BigInt(_) => return type_error("a BigInt is not a plain value; use String(value)"),
         Value::Accessor(_) => {
             return type_error("an object with getters is not a plain value; copy it with {...object}");
         }
@@ -283,6 +284,7 @@ fn write_value(
     match value {
         Value::Text(text) => quote(out, text),
         Value::Number(n) if !n.is_finite() => out.push_str("null"),
+        Value::BigInt(_) if !options.marks_cycles => return type_error("Do not know how to serialize a BigInt"),
         Value::Builtin(_) => out.push_str("{}"),
         Value::Accessor(_) if options.marks_cycles => out.push_str("\"[Getter]\""),
         Value::Accessor(_) => return require_methods(options),

@@ -43,6 +43,7 @@ mod array;
 mod array_buffer;
 mod array_callback;
 mod array_sort;
+pub mod bigint;
 mod call;
 mod call_spec;
 mod callback;

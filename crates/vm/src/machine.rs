@@ -185,6 +185,7 @@ impl LinkedProgram {
             BytecodeConstant::Number(n) => Value::Number(*n),
             BytecodeConstant::Text(units) => Value::Text(Str::from_units(units)),
             BytecodeConstant::Symbol(symbol) => Value::from(*symbol),
+            BytecodeConstant::BigInt(value) => Value::BigInt(value.clone()),
         });
         let registry = NativeRegistry::global();
         let names = program.names.iter().map(|name| LinkedName {

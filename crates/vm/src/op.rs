@@ -122,7 +122,7 @@ macro_rules! operations {
     UShr = 53 "USHR": 2 => 1,
     /// `( a -- b )` Unary `-`. ECMA-262 §6.1.6.1.1 Number::unaryMinus.
     Neg = 54 "NEG": 1 => 1,
-    /// `( a -- number )` Unary `+`, and the result of `x++`. ECMA-262 §7.1.4 ToNumber.
+    /// `( a -- b )` The result of `x++`. ECMA-262 §7.1.3 ToNumeric.
     ToNumber = 55 "TO_NUMBER": 1 => 1,
     /// `( a -- bool )` `!a`. ECMA-262 §7.1.2 ToBoolean.
     Not = 56 "NOT": 1 => 1,
@@ -134,9 +134,9 @@ macro_rules! operations {
     In = 59 "IN": 2 => 1,
     /// `( value class -- bool )` `value instanceof class`. ECMA-262 §13.10.2 InstanceofOperator.
     InstanceOf = 60 "INSTANCEOF": 2 => 1,
-    /// `( a -- number )` `ToNumber(a) + 1`. ECMA-262 §7.1.4 ToNumber.
+    /// `( a -- b )` `ToNumeric(a) + 1`. ECMA-262 §13.4.4 Prefix Increment Operator.
     Inc = 61 "INC": 1 => 1,
-    /// `( a -- number )` `ToNumber(a) - 1`. ECMA-262 §7.1.4 ToNumber.
+    /// `( a -- b )` `ToNumeric(a) - 1`. ECMA-262 §13.4.5 Prefix Decrement Operator.
     Dec = 62 "DEC": 1 => 1,
     /// `( a -- text )` `String(a)`, for template literals. ECMA-262 §7.1.17 ToString.
     ToText = 63 "TO_TEXT": 1 => 1,
@@ -365,6 +365,9 @@ macro_rules! operations {
     /// `( … value -- value )` Drops all other operands of the frame and jumps. Does not fall through. arg: instruction
     /// index.
     Leave(to: u32) = 139 "LEAVE": 1 => 1,
+
+    /// `( a -- number )` Unary `+`. ECMA-262 §13.5.4 Unary + Operator.
+    UnaryPlus = 141 "UNARY_PLUS": 1 => 1,
 
     // ---- completion ----
     /// `( -- )` Completes the program without a result. Does not fall through.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::bigint::BigInt;
 use super::instruction_decoder::InstructionDecoder;
 use super::machine::LinkedProgram;
 use super::value::WellKnownSymbol;
@@ -202,6 +203,8 @@ pub enum BytecodeConstant {
     Text(Arc<[u16]>),
     /// A well-known symbol.
     Symbol(WellKnownSymbol),
+    /// A BigInt.
+    BigInt(BigInt),
 }
 
 /// The location of an instruction in the source.

@@ -73,6 +73,7 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
         Value::Number(_) => Receiver::Number,
         Value::Bool(_) => Receiver::Boolean,
         Value::Symbol(_) => Receiver::Symbol,
+        Value::BigInt(_) => Receiver::BigInt,
         Value::Builtin(builtin) if builtin.is_prototype() => Receiver::of_prototype(*builtin),
         Value::Builtin(builtin) if builtin.is_namespace() => Receiver::Object,
         Value::Builtin(_) => Receiver::Function,
@@ -166,6 +167,7 @@ pub(super) fn builtin_tag(machine: &Machine, value: &Value, receiver: Receiver) 
             | Receiver::Generator
             | Receiver::AsyncGenerator
             | Receiver::Symbol
+            | Receiver::BigInt
             | Receiver::ArrayBuffer
             | Receiver::DataView,
             _,
@@ -568,7 +570,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         Value::Text(text) if text_property(text, name).is_some() => {
             return type_error(format!("Cannot assign to read only property '{name}' of string '{text}'"));
         }
-        Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Symbol(_) => {
+        Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Symbol(_) | Value::BigInt(_) => {
             return type_error(format!(
                 "Cannot create property '{name}' on {} '{}'",
                 conversion::type_of(machine, target),

@@ -1,7 +1,10 @@
 //! Instructions that need more than the state of the interpreter loop. Each reads its operands in place and removes
 //! them only when no step can fail any more.
 
+use std::cmp::Ordering;
+
 use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, internal, reference_error, type_error};
+use super::bigint::BigInt;
 use super::class::MUST_CALL_SUPER;
 use super::entry::Entry;
 use super::frame::{CodeFrame, Frame};
@@ -15,8 +18,8 @@ use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::{
-    accessor, call, class, conversion, coroutine, descriptor, fast_path, generator, host_call, iteration, job, json,
-    number, object, property,
+    accessor, bigint, call, class, conversion, coroutine, descriptor, fast_path, generator, host_call, iteration, job,
+    json, number, object, property,
 };
 
 /// The operand `depth` below the top.
@@ -143,7 +146,7 @@ pub(super) fn execute_slow(
         I::Pow | I::BitXor | I::Shl | I::Shr | I::UShr | I::LooseEq | I::LooseNeq | I::In | I::InstanceOf => {
             binary(machine, instruction)
         }
-        I::Neg | I::BitNot | I::TypeOf | I::ToText | I::RequireObject => unary(machine, instruction),
+        I::Neg | I::UnaryPlus | I::BitNot | I::TypeOf | I::ToText | I::RequireObject => unary(machine, instruction),
         I::Array(count) => {
             let at = machine.stack.len().saturating_sub(count as usize);
             let values = machine.stack.split_off(at);
@@ -424,7 +427,7 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
                 let (a, b) = (conversion::to_text(machine, &a)?, conversion::to_text(machine, &b)?);
                 Value::Text(conversion::concat(machine, &a, &b)?)
             } else {
-                Value::Number(conversion::to_number(machine, &a)? + conversion::to_number(machine, &b)?)
+                numeric(machine, I::Add, &a, &b)?
             }
         }
         I::Lt | I::Gt | I::Le | I::Ge => {
@@ -434,6 +437,7 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
             );
             let order = match (&a, &b) {
                 (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
+                (Value::BigInt(_), _) | (_, Value::BigInt(_)) => compare_bigint(machine, &a, &b)?,
                 _ => conversion::to_number(machine, &a)?.partial_cmp(&conversion::to_number(machine, &b)?),
             };
             Value::Bool(order.is_some_and(|order| match instruction {
@@ -455,25 +459,63 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
         }
         I::InstanceOf => return class::instance_of_operator(machine),
         _ => {
-            let (a, b) = (conversion::to_number_at(machine, first)?, conversion::to_number_at(machine, second)?);
-            let shift = number::to_int32(b) as u32 & 31;
-            Value::Number(match instruction {
-                I::Sub => a - b,
-                I::Mul => a * b,
-                I::Div => a / b,
-                I::Mod => remainder(a, b),
-                I::Pow => number::power(a, b),
-                I::BitAnd => f64::from(number::to_int32(a) & number::to_int32(b)),
-                I::BitOr => f64::from(number::to_int32(a) | number::to_int32(b)),
-                I::BitXor => f64::from(number::to_int32(a) ^ number::to_int32(b)),
-                I::Shl => f64::from(number::to_int32(a).wrapping_shl(shift)),
-                I::Shr => f64::from(number::to_int32(a) >> shift),
-                I::UShr => f64::from(number::to_int32(a) as u32 >> shift),
-                _ => return internal("an unknown binary operator"),
-            })
+            let (a, b) = (numeric_operand(machine, first)?, numeric_operand(machine, second)?);
+            numeric(machine, instruction, &a, &b)?
         }
     };
     replace_operands(machine, 2, result)
+}
+
+/// A number or a BigInt, of a value on the stack. ECMA-262 §7.1.3 ToNumeric.
+fn numeric_operand(machine: &Machine, at: usize) -> Completion<Value> {
+    match machine.stack.get(at) {
+        Some(Value::BigInt(value)) => Ok(Value::BigInt(value.clone())),
+        _ => conversion::to_number_at(machine, at).map(Value::Number),
+    }
+}
+
+/// An operator of two numbers or of two BigInts. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
+fn numeric(machine: &mut Machine, instruction: DecodedInstruction, a: &Value, b: &Value) -> Completion<Value> {
+    use DecodedInstruction as I;
+    if let (Value::BigInt(a), Value::BigInt(b)) = (a, b) {
+        return charged(machine, bigint::binary(instruction, a, b)?);
+    }
+    if let (Value::BigInt(_), _) | (_, Value::BigInt(_)) = (a, b) {
+        return type_error("Cannot mix BigInt and other types, use explicit conversions");
+    }
+    let (a, b) = (conversion::to_number(machine, a)?, conversion::to_number(machine, b)?);
+    let shift = number::to_int32(b) as u32 & 31;
+    Ok(Value::Number(match instruction {
+        I::Add => a + b,
+        I::Sub => a - b,
+        I::Mul => a * b,
+        I::Div => a / b,
+        I::Mod => remainder(a, b),
+        I::Pow => number::power(a, b),
+        I::BitAnd => f64::from(number::to_int32(a) & number::to_int32(b)),
+        I::BitOr => f64::from(number::to_int32(a) | number::to_int32(b)),
+        I::BitXor => f64::from(number::to_int32(a) ^ number::to_int32(b)),
+        I::Shl => f64::from(number::to_int32(a).wrapping_shl(shift)),
+        I::Shr => f64::from(number::to_int32(a) >> shift),
+        I::UShr => f64::from(number::to_int32(a) as u32 >> shift),
+        _ => return internal("an unknown binary operator"),
+    }))
+}
+
+/// A new BigInt, whose memory counts as that of texts does.
+pub(super) fn charged(machine: &mut Machine, value: BigInt) -> Completion<Value> {
+    machine.heap.charge(value.weight());
+    Ok(Value::BigInt(value))
+}
+
+/// The order of a BigInt and a primitive. ECMA-262 §7.2.12 IsLessThan.
+fn compare_bigint(machine: &Machine, a: &Value, b: &Value) -> Completion<Option<Ordering>> {
+    Ok(match (a, b) {
+        (Value::BigInt(a), Value::BigInt(b)) => Some(a.cmp(b)),
+        (Value::BigInt(a), Value::Text(b)) => bigint::compare_text(a, b),
+        (Value::BigInt(a), b) => a.compare_number(conversion::to_number(machine, b)?),
+        (a, b) => compare_bigint(machine, b, a)?.map(Ordering::reverse),
+    })
 }
 
 /// `+` of a string and a primitive, which are taken from the stack instead of copied. False if the second is an object.
@@ -494,7 +536,13 @@ pub(super) fn unary(machine: &mut Machine, instruction: DecodedInstruction) -> S
     use DecodedInstruction as I;
     let at = machine.stack.len().wrapping_sub(1);
     let result = match instruction {
-        I::ToNumber => Value::Number(conversion::to_number_at(machine, at)?),
+        I::ToNumber | I::Inc | I::Dec | I::Neg | I::BitNot
+            if let Some(Value::BigInt(value)) = machine.stack.get(at) =>
+        {
+            let value = bigint::unary(instruction, value)?;
+            charged(machine, value)?
+        }
+        I::ToNumber | I::UnaryPlus => Value::Number(conversion::to_number_at(machine, at)?),
         I::Inc => Value::Number(conversion::to_number_at(machine, at)? + 1.0),
         I::Dec => Value::Number(conversion::to_number_at(machine, at)? - 1.0),
         I::Neg => Value::Number(-conversion::to_number_at(machine, at)?),
@@ -550,6 +598,7 @@ fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Completi
     match (a, b) {
         (Value::Text(a), Value::Text(b)) => Ok(a == b),
         (Value::Symbol(_), _) | (_, Value::Symbol(_)) => Ok(a.strict_equals(b)),
+        (Value::BigInt(_), _) | (_, Value::BigInt(_)) => Ok(compare_bigint(machine, a, b)? == Some(Ordering::Equal)),
         _ => Ok(conversion::to_number(machine, a)? == conversion::to_number(machine, b)?),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use super::bigint::BigInt;
 use super::entry::Entry;
 use super::heap::Heap;
 use super::natives::Builtin;
@@ -18,7 +19,7 @@ impl HeapRef {
 }
 
 /// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of three internal marks that no program
-/// can observe. BigInt does not exist.
+/// can observe.
 ///
 /// The tag takes eight bytes, so that a copy is two words. With a smaller one a copy would be several overlapping
 /// moves, which a read that follows at once has to wait for.
@@ -41,6 +42,8 @@ pub enum Value {
     Builtin(Builtin),
     /// A symbol.
     Symbol(Symbol),
+    /// An integer of any size.
+    BigInt(BigInt),
     /// A variable before its declaration ran.
     Uninitialized,
     /// An element that an array does not have.
@@ -169,6 +172,7 @@ impl Value {
             Value::Bool(b) => *b,
             Value::Number(n) => !(*n == 0.0 || n.is_nan()),
             Value::Text(text) => !text.is_empty(),
+            Value::BigInt(value) => !value.is_zero(),
             Value::Ref(_) | Value::Builtin(_) | Value::Symbol(_) | Value::Accessor(_) => true,
             Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => false,
         }
@@ -196,6 +200,7 @@ impl Value {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Builtin(a), Value::Builtin(b)) => a == b,
             (Value::Symbol(a), Value::Symbol(b)) => a == b,
+            (Value::BigInt(a), Value::BigInt(b)) => a == b,
             (Value::Undefined, Value::Undefined) | (Value::Null, Value::Null) => true,
             _ => false,
         }
@@ -294,6 +299,7 @@ impl Value {
             Value::Bool(b) => state.write_u8(u8::from(*b)),
             Value::Builtin(builtin) => state.write_u16(builtin.0),
             Value::Symbol(symbol) => state.write_u32(symbol.0),
+            Value::BigInt(value) => value.hash(state),
             Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => state.write_u8(9),
         }
     }

@@ -1,10 +1,11 @@
-//! JSON forms of values that JSON cannot represent: `undefined`, some numbers, and strings with NUL or lone
+//! JSON forms of values that JSON cannot represent: `undefined`, some numbers, BigInts, and strings with NUL or lone
 //! surrogates. Logs of single instructions get the next instruction in its wire form here.
 
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::bigint::BigInt;
 use super::globals::HostFunction;
 use super::machine::Machine;
 use super::op::{self, Op};
@@ -24,6 +25,7 @@ pub(super) fn decode_constant(json: &Json) -> Option<BytecodeConstant> {
                 ("$undefined", Json::Bool(true)) => BytecodeConstant::Undefined,
                 ("$number", Json::String(text)) => BytecodeConstant::Number(special_number(text)?),
                 ("$text", Json::String(text)) => BytecodeConstant::Text(Arc::from(unescape(text)?)),
+                ("$bigint", Json::String(text)) => BytecodeConstant::BigInt(BigInt::from_wire(text)?),
                 ("$symbol", Json::String(name)) => BytecodeConstant::Symbol(WellKnownSymbol::from_name(name)?),
                 _ => return None,
             }
@@ -41,7 +43,14 @@ pub(super) fn encode_constant(constant: &BytecodeConstant) -> Json {
         BytecodeConstant::Number(value) => number(*value),
         BytecodeConstant::Text(units) => text(units),
         BytecodeConstant::Symbol(symbol) => json!({ "$symbol": symbol.name() }),
+        BytecodeConstant::BigInt(value) => bigint(value),
     }
+}
+
+/// The wire form of a BigInt: `{"$bigint":"-ff"}`.
+#[must_use]
+pub fn bigint(value: &BigInt) -> Json {
+    json!({ "$bigint": value.to_wire() })
 }
 
 /// The wire form of a number: a JSON number if it has the same value, else `{"$number":…}`.

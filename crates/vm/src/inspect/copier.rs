@@ -85,6 +85,7 @@ impl<'a> Copier<'a> {
             Value::Null => ValueCopy::Null,
             Value::Bool(truth) => ValueCopy::Bool(*truth),
             Value::Number(number) => ValueCopy::Number(*number),
+            Value::BigInt(value) => ValueCopy::BigInt(self.take_text(&value.to_text(10))),
             Value::Text(text) => self.copy_text(text),
             Value::Symbol(symbol) => {
                 let description = symbol.description(&self.machine.heap).unwrap_or_else(Str::empty);
@@ -428,7 +429,8 @@ impl<'a> Copier<'a> {
         self.cut |= shown.items_left > 0;
         // Node checks as many elements as it writes entries, including properties and the mark for omitted elements.
         let entries = shown.items.len() + usize::from(shown.items_left > 0) + members;
-        shown.numbers = entries <= len && (0..entries).all(|index| matches!(element(index), Value::Number(_)));
+        shown.numbers =
+            entries <= len && (0..entries).all(|index| matches!(element(index), Value::Number(_) | Value::BigInt(_)));
     }
 
     fn copy_numbers(&mut self, view: View, members: usize, shown: &mut ObjectCopy) {

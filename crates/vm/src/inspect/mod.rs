@@ -83,13 +83,13 @@ impl InspectBounds {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ValueView {
     /// As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
-    /// assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
-    /// `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`,
-    /// `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`,
-    /// `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the object n levels further out,
-    /// `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
-    /// `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep.
-    /// Keys of the program that begin with `$` have it twice.
+    /// assigned), `{"$number":"NaN"}`, `{"$bigint":digits}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`,
+    /// `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`),
+    /// `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its
+    /// `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+    /// object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`,
+    /// as a property of an object `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an
+    /// object that is too deep. Keys of the program that begin with `$` have it twice.
     pub value: Json,
     /// As Node's `util.inspect` writes it.
     pub text: String,
@@ -103,6 +103,7 @@ enum ValueCopy {
     Null,
     Bool(bool),
     Number(f64),
+    BigInt(String),
     Symbol(String),
     /// Bytes of a buffer, in hexadecimal.
     Bytes(String),
@@ -212,6 +213,7 @@ fn tagged_json(shown: &ValueCopy) -> Json {
         ValueCopy::Null => Json::Null,
         ValueCopy::Bool(truth) => Json::Bool(*truth),
         ValueCopy::Number(number) => wire::number(*number),
+        ValueCopy::BigInt(digits) => json!({ "$bigint": digits }),
         ValueCopy::Symbol(description) => json!({ "$symbol": description }),
         ValueCopy::Bytes(bytes) => json!(bytes),
         ValueCopy::Text(units, 0) => wire::text(units),

@@ -62,6 +62,7 @@ impl InspectWriter {
             ValueCopy::Null => "null".to_owned(),
             ValueCopy::Bool(truth) => truth.to_string(),
             ValueCopy::Number(value) => number_text(*value),
+            ValueCopy::BigInt(digits) => format!("{digits}n"),
             ValueCopy::Symbol(description) => format!("Symbol({description})"),
             ValueCopy::Bytes(bytes) => format!("<{bytes}>"),
             ValueCopy::Text(units, left) => self.write_text(units, *left),
@@ -415,6 +416,7 @@ fn format_directive(machine: &mut Machine, letter: u8, args: &NativeArgs, at: us
     let (value, stack_index) = (natives::arg(machine, args, at), args.base + at);
     Ok(match letter {
         b'd' | b'i' | b'f' if matches!(value, Value::Symbol(_)) => "NaN".to_owned(),
+        b's' | b'd' | b'i' if let Value::BigInt(value) = &value => format!("{}n", value.to_text(10)),
         b's' => match &value {
             Value::Number(number) => number_text(*number),
             Value::Symbol(symbol) => symbol.text(&machine.heap),

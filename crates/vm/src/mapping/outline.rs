@@ -309,7 +309,7 @@ impl<'p> Outline<'p> {
             _ if is_one_of!(
                 instruction,
                 Concat Lt Gt Le Ge LooseEq LooseNeq Add Sub Mul Div Mod Pow BitAnd BitOr BitXor Shl Shr UShr
-                Neg ToNumber BitNot Inc Dec ToText GetIndex
+                Neg ToNumber UnaryPlus BitNot Inc Dec ToText GetIndex
             ) =>
             {
                 converts_nothing

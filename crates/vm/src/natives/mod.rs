@@ -12,6 +12,7 @@ mod array;
 mod array_buffer;
 mod array_search;
 mod base64;
+mod bigint;
 mod collation;
 mod collections;
 mod console;
@@ -55,6 +56,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     array_buffer::ROWS,
     array_search::ROWS,
     base64::ROWS,
+    bigint::ROWS,
     collation::ROWS,
     collections::ROWS,
     console::ROWS,
@@ -356,6 +358,7 @@ named_enum! {
         WeakMap = "WeakMap",
         WeakSet = "WeakSet",
         Symbol = "Symbol",
+        BigInt = "BigInt",
         ArrayBuffer = "ArrayBuffer",
         DataView = "DataView",
         TypedArray = "TypedArray",

@@ -12,7 +12,14 @@ use crate::conversion;
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §21.1.1.1 Number.
-    ("Number", 1, |machine, args| Ok(if args.count == 0 { 0.0 } else { super::arg_number(machine, args, 0)? }.into())),
+    ("Number", 1, |machine, args| {
+        Ok(match super::arg(machine, args, 0) {
+            Value::BigInt(value) => value.to_number(),
+            _ if args.count == 0 => 0.0,
+            _ => super::arg_number(machine, args, 0)?,
+        }
+        .into())
+    }),
     // ECMA-262 §20.3.1.1 Boolean.
     ("Boolean", 1, |machine, args| Ok(super::arg(machine, args, 0).truthy().into())),
     // ECMA-262 §21.1.2.2 Number.isFinite.
