@@ -1,6 +1,7 @@
 // The globals of programs besides those of JavaScript. Put this file beside your programs (or name it in tsconfig's
 // `include`), so that an editor checks them. `"moduleDetection": "force"` there lets each program have a `main` of its
 // own.
+/// <reference lib="esnext.iterator" />
 
 /** A plain value: a value that JSON can represent. */
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -300,10 +301,10 @@ interface URLSearchParams {
   /** Sorts by name. */
   sort(): void;
   forEach(callback: (value: string, name: string, parent: URLSearchParams) => void, thisArg?: any): void;
-  entries(): IterableIterator<[string, string]>;
-  keys(): IterableIterator<string>;
-  values(): IterableIterator<string>;
-  [Symbol.iterator](): IterableIterator<[string, string]>;
+  entries(): IteratorObject<[string, string]>;
+  keys(): IteratorObject<string>;
+  values(): IteratorObject<string>;
+  [Symbol.iterator](): IteratorObject<[string, string]>;
   /** The query without `?`. */
   toString(): string;
 }

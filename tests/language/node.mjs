@@ -58,6 +58,213 @@ define(Map, 'groupBy', (...args) => methods.groupBy.apply(Map, args));
 define(Array, 'fromAsync', (...args) => methods.fromAsync(...args));
 define(Promise, 'try', (callback, ...args) => new Promise((resolve) => resolve(callback(...args))));
 
+/** The iterator helpers of ECMA-262 §27.1, which Node has from version 22 on. */
+function defineIteratorHelpers() {
+  const prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values()));
+  const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
+  const textOf = (value) => (isObject(value) ? '#<Object>' : String(value));
+  const method = (value, key) => {
+    const found = value[key] ?? undefined;
+    if (found !== undefined && typeof found !== 'function') throw new TypeError(`${textOf(found)} is not a function`);
+    return found;
+  };
+  const end = () => ({ value: undefined, done: true });
+  const direct = (iterator) => ({ iterator, next: iterator.next });
+  const step = ({ iterator, next }) => {
+    const result = next.call(iterator);
+    if (!isObject(result)) throw new TypeError(`Iterator result ${String(result)} is not an object`);
+    return result.done ? undefined : { value: result.value, done: false };
+  };
+  const close = (iterator) => {
+    const result = method(iterator, 'return')?.call(iterator) ?? {};
+    if (!isObject(result)) throw new TypeError(`${String(result)} is not an object`);
+  };
+  /** The value of a function, whose error closes the iterator. */
+  const closing = (iterator, run) => {
+    try {
+      return run();
+    } catch (error) {
+      try { close(iterator); } catch { /* the first error is thrown */ }
+      throw error;
+    }
+  };
+  const open = (iterator, name, callback) => {
+    if (!isObject(iterator)) throw new TypeError(`Iterator.prototype.${name} called on non-object`);
+    if (typeof callback !== 'function') closing(iterator, () => { throw new TypeError(`${textOf(callback)} is not a function`); });
+    return direct(iterator);
+  };
+  const openLimited = (iterator, name, limit) => {
+    if (!isObject(iterator)) throw new TypeError(`Iterator.prototype.${name} called on non-object`);
+    const count = closing(iterator, () => {
+      const number = Number(limit);
+      if (!(Math.trunc(number) >= 0)) throw new RangeError(`${textOf(limit)} must be positive`);
+      return Math.trunc(number);
+    });
+    return { ...direct(iterator), count };
+  };
+  const flattenable = (value, name) => {
+    if (!isObject(value) && !(typeof value === 'string' && name === 'Iterator.from')) throw new TypeError(`${name} called on non-object`);
+    const found = method(value, Symbol.iterator);
+    const iterator = found === undefined ? value : found.call(value);
+    if (!isObject(iterator)) throw new TypeError(`${name} called on non-object`);
+    return direct(iterator);
+  };
+  const states = new WeakMap();
+  const state = (value, name) => {
+    const found = states.get(value);
+    if (!found) throw new TypeError(`Method Iterator Helper.prototype.${name} called on incompatible receiver ${textOf(value)}`);
+    if (found.isRunning) throw new TypeError('Generator is already running');
+    return found;
+  };
+  const run = (found, body) => {
+    found.isRunning = true;
+    try {
+      return body();
+    } catch (error) {
+      found.isDone = true;
+      throw error;
+    } finally {
+      found.isRunning = false;
+    }
+  };
+  const hide = (owner, members) => {
+    for (const [name, value] of Object.entries(members)) Object.defineProperty(owner, name, { value, writable: true, configurable: true });
+  };
+  const helperPrototype = Object.create(prototype, { [Symbol.toStringTag]: { value: 'Iterator Helper', configurable: true } });
+  hide(helperPrototype, {
+    next() {
+      const found = state(this, 'next');
+      if (found.isDone) return end();
+      found.hasStarted = true;
+      const result = run(found, found.advance);
+      found.isDone = result === undefined;
+      return result ?? end();
+    },
+    return() {
+      const found = state(this, 'return');
+      if (found.isDone) return end();
+      found.isDone = true;
+      const leave = () => {
+        const { inner, iterator } = found;
+        if (inner) closing(iterator, () => close(inner.iterator));
+        close(iterator);
+      };
+      found.hasStarted ? run(found, leave) : leave();
+      return end();
+    },
+  });
+  const helper = (record, advance) => {
+    const made = Object.create(helperPrototype);
+    const own = { iterator: record.iterator, inner: undefined };
+    own.advance = () => advance(own);
+    states.set(made, own);
+    return made;
+  };
+  const wrapped = new WeakMap();
+  const wrapPrototype = Object.create(prototype);
+  hide(wrapPrototype, {
+    next() { const { iterator, next } = wrapped.get(this); return next.call(iterator); },
+    return() { const { iterator } = wrapped.get(this); const found = method(iterator, 'return'); return found ? found.call(iterator) : end(); },
+  });
+  function Iterator() {
+    if (new.target === undefined) throw new TypeError("Constructor Iterator requires 'new'");
+    if (new.target === Iterator) throw new TypeError('Abstract class Iterator not directly constructable');
+  }
+  Object.defineProperty(Iterator, 'prototype', { value: prototype, writable: false });
+  hide(Iterator, {
+    from(value) {
+      const record = flattenable(value, 'Iterator.from');
+      if (record.iterator instanceof Iterator) return record.iterator;
+      const made = Object.create(wrapPrototype);
+      wrapped.set(made, record);
+      return made;
+    },
+  });
+  const each = (name, visit, last) => ({ [name](callback) {
+    const record = open(this, name, callback);
+    for (let index = 0, result; (result = step(record)); index++) {
+      const { value } = result;
+      const found = closing(record.iterator, () => visit(value, callback(value, index)));
+      if (found) return close(record.iterator), found.value;
+    }
+    return last;
+  } }[name]);
+  hide(prototype, {
+    drop(limit) {
+      const record = openLimited(this, 'drop', limit);
+      let left = record.count;
+      return helper(record, () => {
+        for (; left > 0; left--) if (!step(record)) return undefined;
+        return step(record);
+      });
+    },
+    every: each('every', (_, result) => (result ? undefined : { value: false }), true),
+    filter(predicate) {
+      const record = open(this, 'filter', predicate);
+      let index = 0;
+      return helper(record, () => {
+        for (let result; (result = step(record)); ) if (closing(record.iterator, () => predicate(result.value, index++))) return result;
+      });
+    },
+    find: each('find', (value, result) => (result ? { value } : undefined)),
+    flatMap(mapper) {
+      const record = open(this, 'flatMap', mapper);
+      let index = 0;
+      return helper(record, (own) => {
+        for (;;) {
+          const result = own.inner && closing(record.iterator, () => step(own.inner));
+          if (result) return result;
+          own.inner = undefined;
+          const outer = step(record);
+          if (!outer) return undefined;
+          own.inner = closing(record.iterator, () => flattenable(mapper(outer.value, index++), 'Iterator.prototype.flatMap'));
+        }
+      });
+    },
+    forEach: each('forEach', () => undefined),
+    map(mapper) {
+      const record = open(this, 'map', mapper);
+      let index = 0;
+      return helper(record, () => {
+        const result = step(record);
+        return result && { value: closing(record.iterator, () => mapper(result.value, index++)), done: false };
+      });
+    },
+    reduce(reducer, ...initial) {
+      const record = open(this, 'reduce', reducer);
+      let [index, value] = [0, initial[0]];
+      if (initial.length === 0) {
+        const first = step(record);
+        if (!first) throw new TypeError('Reduce of a done iterator with no initial value');
+        [index, value] = [1, first.value];
+      }
+      for (let result; (result = step(record)); index++) value = closing(record.iterator, () => reducer(value, result.value, index));
+      return value;
+    },
+    some: each('some', (_, result) => (result ? { value: true } : undefined), false),
+    take(limit) {
+      const record = openLimited(this, 'take', limit);
+      let left = record.count;
+      return helper(record, () => {
+        if (left-- > 0) return step(record);
+        close(record.iterator);
+      });
+    },
+    toArray() {
+      if (!isObject(this)) throw new TypeError('Iterator.prototype.toArray called on non-object');
+      const [record, list] = [direct(this), []];
+      for (let result; (result = step(record)); ) list.push(result.value);
+      return list;
+    },
+  });
+  Object.defineProperty(prototype.reduce, 'length', { value: 1 });
+  const accessor = (key, value) => Object.defineProperty(prototype, key, { get: () => value, set(own) { Object.defineProperty(this, key, { value: own, writable: true, configurable: true, enumerable: true }); }, configurable: true });
+  accessor('constructor', Iterator);
+  accessor(Symbol.toStringTag, 'Iterator');
+  hide(globalThis, { Iterator });
+}
+if (!globalThis.Iterator) defineIteratorHelpers();
+
 const timeoutSignal = AbortSignal.timeout;
 
 /** Characters of the output of a program that are kept. The machine ends a program that prints more. */

@@ -31,6 +31,7 @@ mod function;
 mod function_code;
 mod generator;
 mod host_call;
+mod iterator_helper;
 mod locale_literal;
 mod main_function;
 mod module_loader;

@@ -193,7 +193,7 @@ pub(super) fn static_name<'k>(key: &'k PropertyKey<'_>) -> Option<Cow<'k, str>> 
     }
 }
 
-fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
+pub(super) fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
     let key = |kind: AstKind<'_>| match kind {
         AstKind::ObjectProperty(property) => static_name(&property.key).map(|name| name.into_owned()),
         AstKind::MethodDefinition(method) => static_name(&method.key).map(|name| name.into_owned()),
@@ -234,7 +234,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("SharedArrayBuffer", "use an ArrayBuffer"),
     ("Float16Array BigInt64Array BigUint64Array", "use a Float64Array or an array of numbers"),
     ("DOMException", "check the name: error.name === \"AbortError\""),
-    ("Iterator", "write a generator function"),
     ("Temporal", "use Date"),
     ("localStorage sessionStorage", "keep data in variables: they are saved with the execution"),
     ("alert", "use console.log"),

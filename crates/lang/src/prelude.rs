@@ -11,7 +11,7 @@ use runstate_value::sort_by;
 use super::compiler::Compiler;
 use super::modules::Module;
 use super::names::static_name;
-use super::{ReadFile, generator, tool};
+use super::{ReadFile, generator, iterator_helper, tool};
 
 /// A source of built-ins.
 pub(super) struct Prelude {
@@ -19,9 +19,19 @@ pub(super) struct Prelude {
     pub(super) path: &'static str,
     /// The built-ins that it exports: names, members, and classes after `new`.
     names: &'static [&'static str],
-    /// Whether it is for programs that may have iterators of their own. Others use the functions of the machine.
-    is_for_iterators: bool,
+    usage: Usage,
     source: Option<&'static str>,
+}
+
+/// The programs that need a source of built-ins.
+#[derive(PartialEq, Eq)]
+enum Usage {
+    /// Those that name or call one of its built-ins.
+    Named,
+    /// Of these, those that may have iterators of their own. Others use the functions of the machine.
+    NamedWithIterators,
+    /// Those that may call an iterator helper.
+    IteratorHelpers,
 }
 
 /// Locales of `toLocaleString` that only the source of `Intl` has.
@@ -74,8 +84,13 @@ pub(super) static PRELUDES: &[Prelude] = &[
         include_str!("prelude/intl.ts"),
     ),
     Prelude::new("runstate:interval", &["setInterval", "clearInterval"], include_str!("prelude/interval.ts")),
+    // Before the source for iterators of the program, which it has.
     Prelude {
-        is_for_iterators: true,
+        usage: Usage::IteratorHelpers,
+        ..Prelude::new("runstate:iterator-helpers", &[], include_str!("prelude/iterator_helpers.ts"))
+    },
+    Prelude {
+        usage: Usage::NamedWithIterators,
         ..Prelude::new(
             "runstate:iterables",
             &["Array.from", "Object.fromEntries", "new Map", "new WeakMap", "new WeakSet"],
@@ -94,21 +109,25 @@ const NATIVES: &[(&str, &str)] = &[
     ("$decode", "decode text"),
     ("$refuseEncoding", "refuse encoding"),
     ("$unsupported", "intl unsupported"),
+    ("$iteratorRecord", "iterator record"),
 ];
 
 impl Prelude {
     const fn new(path: &'static str, names: &'static [&'static str], source: &'static str) -> Prelude {
-        Prelude { path, names, is_for_iterators: false, source: included(source) }
+        Prelude { path, names, usage: Usage::Named, source: included(source) }
     }
 
     /// Whether a program of these files, of which some may be other sources of built-ins, needs it.
     pub(super) fn is_used(&self, modules: &[Module<'_>]) -> bool {
+        if self.usage == Usage::IteratorHelpers {
+            return iterator_helper::may_be_called(modules);
+        }
         let may_iterate = |module: &Module<'_>| {
             let semantic = &module.semantic;
             generator::may_have_iterators(semantic.scoping(), semantic.nodes())
         };
         modules.iter().any(|module| !module.is_prelude && (self.is_named(&module.semantic) || self.is_called(module)))
-            && (!self.is_for_iterators || modules.iter().any(may_iterate))
+            && (self.usage == Usage::Named || modules.iter().any(may_iterate))
     }
 
     /// Whether a file calls one of the methods that it exports, and has a locale or an option that the machine lacks.

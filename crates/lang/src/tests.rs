@@ -335,6 +335,47 @@ fn all_diagnostics_are_reported_in_source_order() {
 }
 
 #[test]
+fn only_programs_that_may_call_an_iterator_helper_get_their_source() {
+    let has_source = |source: &str| {
+        let code = serde_json::to_string(&assert_compiles(source)).unwrap();
+        code.contains("$:iteratorFunctions")
+    };
+    let with = [
+        "[1].values().map((x) => x)",
+        "function* g() { yield 1 } const it = g(); it.take(1)",
+        "const it = new Map().entries(); it.toArray()",
+        "const it = [1].keys(), { find } = it; find",
+        "const it = [1].keys(); let drop; ({ drop } = it); drop",
+        "'a'.matchAll(/a/g)['map']((x) => x)",
+        "const name = `some`; [1].values()[name](Boolean)",
+        "'a'[Symbol.iterator]().forEach((x) => x)",
+        "const S = Symbol; 'a'[S.iterator]().reduce((x) => x)",
+        "Array.of([1].values())[0].map((x) => x)",
+        "class A { split() { return [1].values() } } new A().split().map((x) => x)",
+        "Iterator.from({ next: () => ({ done: true }) })",
+        "globalThis.Iterator.from([])",
+        "const { from } = Iterator; from",
+        "class A extends Iterator { next() { return { done: true } } } new A().every(Boolean)",
+    ];
+    let without = [
+        "[1].map((x) => x).filter(Boolean)",
+        "const f = (list) => list.map((x) => x); f([1])",
+        "for (const x of Object.keys(input).map(Number)) console.log(x)",
+        "const m = new Map(); for (const [k, v] of m.entries()) console.log(k, v); input.list.map((x) => x)",
+        "const m = new Map(); [...m.values()].map((x) => x); Array.from(m.keys(), String).some(Boolean)",
+        "const m = new Map(); const list = Array.from(m.keys()).sort(); list.forEach(String); new Set(m.values())",
+        "function* g() { yield 1 } const list = [...g()]; for (const x of list.map(String)) console.log(x)",
+        "const it = [1].values(); input.text.split(',').map(Number); it.next()",
+        "const e = Symbol.for('e'); const o = { [Symbol.toStringTag]: 'o' }; input.map((x) => x); o[e]",
+        "function f(it: Iterator<number>) { return it.map((x) => x) } f(input)",
+        "async function* g() { yield 1 } for await (const x of g()) input.map(() => x)",
+        "interface Page { values: number[]; map: string } const page: Page = input; console.log(page)",
+    ];
+    assert_eq!(with.into_iter().filter(|source| !has_source(source)).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(without.into_iter().filter(|source| has_source(source)).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
 fn hint_suggests_the_nearest_name() {
     let found = compile("t.ts", "const total = 1; console.log(totl)").err().unwrap_or_default();
     assert_eq!(found[0].hint.as_deref(), Some("did you mean total?"));

@@ -80,7 +80,7 @@ pub(super) fn set_function_prototype(machine: &mut Machine, at: HeapRef, prototy
 }
 
 /// Built-in classes other than errors that a class may extend.
-const EXTENSIBLE_CLASSES: [&str; 7] = ["Array", "Date", "Map", "Object", "Set", "WeakMap", "WeakSet"];
+const EXTENSIBLE_CLASSES: [&str; 8] = ["Array", "Date", "Iterator", "Map", "Object", "Set", "WeakMap", "WeakSet"];
 
 /// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: bound functions
 /// and other built-in classes are not supported.
@@ -302,7 +302,7 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
             let this = match ErrorKind::from_name(parent.name()) {
                 Some(ErrorKind::Aggregate) => promise::new_aggregate_error(machine, &args, depth)?,
                 Some(kind) => errors::new_error_from_args(machine, kind, base, depth)?,
-                None if parent.name() == "Object" => {
+                None if matches!(parent.name(), "Iterator" | "Object") => {
                     Value::Ref(machine.heap.allocate(Entry::Object(Object::default())))
                 }
                 None => new_builtin(machine, parent, prototype, &args)?,
@@ -325,7 +325,7 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
     }
 }
 
-/// Calls the constructor of a class of [`EXTENSIBLE_CLASSES`] other than Object. ECMA-262 §21.4.2.1 Date, §23.1.1.1
+/// Calls the constructor of a class of [`EXTENSIBLE_CLASSES`] other than Iterator and Object. ECMA-262 §21.4.2.1 Date, §23.1.1.1
 /// Array, §24.1.1.1 Map, §24.2.2.1 Set, §24.3.1.1 WeakMap, §24.4.1.1 WeakSet. Deviation: a collection is filled without
 /// `set` or `add` of the program, so a class that declares it takes no iterable.
 fn new_builtin(machine: &mut Machine, parent: Builtin, prototype: HeapRef, args: &NativeArgs) -> Completion<Value> {
@@ -634,6 +634,9 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Co
                 ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
                 (name, Entry::Closure(_)) => call::function_class(machine, value) == name,
                 (name, Entry::Error(error)) => error.kind.name() == name,
+                ("Iterator", _) => {
+                    matches!(property::receiver(machine, value), Some(Receiver::Iterator | Receiver::Generator))
+                }
                 ("WeakMap" | "WeakSet", _) => {
                     property::receiver(machine, value).is_some_and(|kind| kind.name() == builtin.name())
                 }

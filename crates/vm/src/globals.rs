@@ -28,6 +28,7 @@ pub const FUNCTIONS: &[&str] = names! {
     Int16Array { from of }
     Int32Array { from of }
     Int8Array { from of }
+    Iterator { from }
     JSON { parse stringify }
     Math {
         abs acos acosh asin asinh atan atan2 atanh cbrt ceil clz32 cos cosh exp expm1 floor fround hypot imul log log10
@@ -55,7 +56,7 @@ pub const FUNCTIONS: &[&str] = names! {
 /// callable.
 pub const CLASSES: &[&str] = names! {
     AggregateError Array ArrayBuffer CancelledError DataView Date Error EvalError Float32Array Float64Array Function
-    Int16Array Int32Array Int8Array Map Object Promise RangeError ReferenceError RegExp Set SyntaxError TimeoutError
+    Int16Array Int32Array Int8Array Iterator Map Object Promise RangeError ReferenceError RegExp Set SyntaxError TimeoutError
     TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakSet;
 };
 
@@ -207,7 +208,7 @@ pub const METHODS: &[(&str, &[&str])] = members! {
         toLocaleDateString toLocaleString toLocaleTimeString toString toTimeString toUTCString valueOf
     }
     Error { cause message name stack toString }
-    Iterator { next }
+    Iterator { drop every filter find flatMap forEach map next reduce some take toArray }
     Promise { catch finally then }
     Generator { next return throw }
     AsyncGenerator { next return throw }
@@ -234,7 +235,6 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
     ArrayBuffer { resize }
     DataView { getBigInt64 getBigUint64 setBigInt64 setBigUint64 }
     Date { getYear setYear toGMTString toTemporalInstant }
-    Iterator { constructor drop every filter find flatMap forEach map reduce some take toArray }
     RegExp { compile }
     String {
         anchor big blink bold fixed fontcolor fontsize italics link small strike sub sup

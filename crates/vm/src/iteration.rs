@@ -26,6 +26,9 @@ const NO_TARGET: u32 = u32::MAX;
 /// `NativeFrame::len` of a call of `return` after which an error is thrown, because there is no `throw`.
 const NO_THROW: u32 = u32::MAX - 1;
 
+/// The method of iterators that gives the iterator itself.
+pub(super) const ITERATOR_METHOD: &str = "Iterator.prototype.[Symbol.iterator]";
+
 /// A value in messages, as V8 writes it: `number 5`, `undefined`, `object`.
 pub(super) fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
     Ok(match value {
@@ -88,7 +91,12 @@ pub(super) fn own_method(machine: &Machine, value: &Value, symbol: Symbol) -> Co
         return Ok(None);
     }
     match property::own_or_inherited(machine, value, &Value::Symbol(symbol))? {
-        None | Some(Value::Undefined | Value::Null) => Ok(None),
+        // An object of the program that inherits from a prototype of built-in iterators.
+        None => match property::property(machine, value, &Value::Symbol(symbol))? {
+            Value::Builtin(method) if method.name() == ITERATOR_METHOD => Ok(Some(Value::Builtin(method))),
+            _ => Ok(None),
+        },
+        Some(Value::Undefined | Value::Null) => Ok(None),
         Some(method) if conversion::is_callable(machine, &method) => Ok(Some(method)),
         Some(_) => throw_not_iterable(machine, value),
     }
@@ -104,6 +112,14 @@ fn new_record(machine: &mut Machine, iterator: Value, next: Value, is_async: boo
     let pair = Value::Ref(machine.heap.new_array(vec![iterator, next]));
     let kind = if is_async { IterationKind::AsyncRecord } else { IterationKind::Record };
     Value::Ref(object::new_iterator(&mut machine.heap, pair, kind))
+}
+
+/// A record of a value that is an iterator, with its method `next`. A built-in iterator is read directly.
+pub(super) fn record_of(machine: &mut Machine, iterator: Value, next: Value) -> Value {
+    match &iterator {
+        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Iterator(_)) => iterator,
+        _ => new_record(machine, iterator, next, false),
+    }
 }
 
 fn generator_record(machine: &mut Machine, value: &Value, is_async: bool) -> Completion<Value> {

@@ -163,6 +163,9 @@ impl PlainFrame {
     }
 }
 
+/// The variable of the source of the iterator helpers that has their functions.
+const ITERATOR_FUNCTIONS: &str = "$:iteratorFunctions";
+
 /// The tables of a program in the form that the interpreter uses.
 #[derive(Debug)]
 pub(super) struct LinkedProgram {
@@ -170,6 +173,8 @@ pub(super) struct LinkedProgram {
     pub(super) names: Vec<LinkedName>,
     /// Whether the program may define getters and setters.
     pub(super) has_accessors: bool,
+    /// The global slot of the object with the functions of the iterator helpers, if the program has them.
+    pub(super) iterator_functions: Option<usize>,
     /// The frames of functions that need nothing else to be called.
     pub(super) plain_frames: Vec<Option<PlainFrame>>,
     pub(super) plain: Vec<FastInstruction>,
@@ -200,6 +205,10 @@ impl LinkedProgram {
             constants: constants.collect(),
             names: names.collect(),
             has_accessors: program.has_accessors(),
+            iterator_functions: program
+                .functions
+                .first()
+                .and_then(|main| main.slots.iter().position(|slot| *slot == *ITERATOR_FUNCTIONS)),
             plain_frames: program.functions.iter().map(PlainFrame::plan).collect(),
             plain: fast_path::translate_unfused(&program.code),
             fused: fast_path::translate_fused(&program.code),

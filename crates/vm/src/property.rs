@@ -132,7 +132,7 @@ fn symbol_property(machine: &Machine, value: &Value, receiver: Receiver, symbol:
         (Some(W::Iterator), Receiver::Map) => "Map.prototype.entries",
         (Some(W::Iterator), Receiver::Set) => "Set.prototype.values",
         (Some(W::Iterator), Receiver::String) => "String.prototype.[Symbol.iterator]",
-        (Some(W::Iterator), Receiver::Iterator | Receiver::Generator) => "Iterator.prototype.[Symbol.iterator]",
+        (Some(W::Iterator), Receiver::Iterator | Receiver::Generator) => iteration::ITERATOR_METHOD,
         (Some(W::AsyncIterator), Receiver::AsyncGenerator) => "AsyncIterator.prototype.[Symbol.asyncIterator]",
         (Some(W::HasInstance), Receiver::Function) => "Function.prototype.[Symbol.hasInstance]",
         (Some(W::ToPrimitive), Receiver::Symbol) => "Symbol.prototype.[Symbol.toPrimitive]",
@@ -148,7 +148,11 @@ fn symbol_property(machine: &Machine, value: &Value, receiver: Receiver, symbol:
 /// The tag that a value inherits from a built-in prototype, or that a namespace has.
 pub(super) fn builtin_tag(machine: &Machine, value: &Value, receiver: Receiver) -> Option<Str> {
     let class = match (receiver, value) {
-        (Receiver::Iterator, Value::Ref(_)) => conversion::iterator_tag(machine, value)?,
+        (Receiver::Iterator, Value::Ref(at)) => match machine.heap.get(*at) {
+            Entry::Iterator(_) => conversion::iterator_tag(machine, value)?,
+            // ECMA-262 §27.1.4.14 Iterator.prototype [ %Symbol.toStringTag% ].
+            _ => receiver.name(),
+        },
         // ECMA-262 §23.2.3.38 get %TypedArray%.prototype [ %Symbol.toStringTag% ].
         (Receiver::TypedArray, Value::Ref(at)) => match machine.heap.get(*at) {
             Entry::View(view) => view.kind.name(),

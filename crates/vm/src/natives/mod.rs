@@ -404,5 +404,10 @@ pub fn methods_by_name(name: &str) -> Methods {
         "trimRight" => "trimEnd",
         name => name,
     };
-    Receiver::ALL.map(|class| registry.find(&format!("{}.prototype.{name}", class.name())))
+    Receiver::ALL.map(|class| {
+        let own = registry.find(&format!("{}.prototype.{name}", class.name()));
+        // ECMA-262 §27.5.1 The %GeneratorPrototype% Object: it inherits from %Iterator.prototype%.
+        let inherits = class == Receiver::Generator;
+        own.or_else(|| registry.find(&format!("Iterator.prototype.{name}")).filter(|_| inherits))
+    })
 }

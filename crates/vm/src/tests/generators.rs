@@ -12,6 +12,18 @@ const PIPELINE: &str = "class Tree { constructor(v, l, r) { this.v = v; this.l =
 
 const STREAMS: &str = "async function* ask(name, n) { try { for (let i = 0; i < n; i++) yield await CC(name + i, { key: name + i }); return 'end' } finally { await null; console.log('closed', name) } } async function* all() { console.log(yield* ask('x', 2)); for await (const x of ask('b', 3)) { yield x; break } yield* [1, Promise.resolve(2)] } const it = all(); const queued = Promise.all([it.next(), it.next(), it.return('r'), it.next()]); const out = []; for await (const x of all()) out.push(x); console.log(out, await queued, await Promise.all((function* () { yield ask('c', 1).next(); yield CC('d') })())); const own = { [Symbol.asyncIterator]() { let i = 0; return { async next() { return { value: await CC('n' + i), done: ++i > 2 } } } } }; for await (const x of own) console.log(x)";
 
+const HELPERS: &str = "function* ask() { try { for (let i = 0; ; i++) yield CC('q' + i) } finally { console.log('closed', CC('close')) } } console.log(ask().filter((x, i) => i % 2 && CC('keep')).map((x) => [x, CC('map')]).drop(1).take(2).toArray()); for (const x of ask().flatMap((x) => ask().take(2).map((y) => x + y))) { console.log(x); if (CC('stop?')) break } console.log(ask().reduce((a, b, i) => { if (i > 2) throw a; return a + b + CC('sum') }, ''))";
+
+#[test]
+fn iterator_helpers_restored_at_any_instruction_run_the_same() {
+    let unstopped = run_in_order(HELPERS, 0, 1);
+    assert!(matches!(unstopped.1, StopReason::Failed(_)), "{unstopped:?}");
+    assert_eq!(unstopped.0.iter().filter(|line| line.starts_with("closed")).count(), 4, "{unstopped:?}");
+    for stride in [1, 7, 50] {
+        assert_eq!(run_in_order(HELPERS, stride, 1), unstopped, "every {stride}");
+    }
+}
+
 #[test]
 fn generators_restored_at_any_instruction_run_the_same() {
     for source in [PIPELINE, STREAMS] {
@@ -26,7 +38,7 @@ fn generators_restored_at_any_instruction_run_the_same() {
 #[test]
 fn damaged_state_of_generators_is_refused_or_ends_with_an_error() {
     let mut states = Vec::new();
-    for (source, counts) in [(PIPELINE, [60, 150, 30]), (STREAMS, [90, 200, 40])] {
+    for (source, counts) in [(PIPELINE, [60, 150, 30]), (STREAMS, [90, 200, 40]), (HELPERS, [120, 250, 60])] {
         let mut machine = start(source);
         for count in counts {
             if let StopReason::Waiting(calls) = machine.run(count, &TURN) {
@@ -49,6 +61,10 @@ fn endless_generators_end_at_a_limit() {
         "const step = [Object][0].bind(null, {}); [...{ [Symbol.iterator]: () => ({ next: step }) }];",
         "async function* g() { for (;;) yield 1 } for await (const x of g());",
         "async function* g() { await new Promise(() => {}) } const it = g(); for (;;) it.next();",
+        "function* g() { for (;;) yield 1 } g().filter(() => false).next();",
+        "function* g() { for (;;) yield 1 } g().toArray();",
+        "let it = [1].values(); for (;;) it = it.map((x) => x);",
+        "let it = [1].values(); for (let i = 0; i < 9e3; i++) it = it.map((x) => x); for (;;) it.take(1).toArray();",
         "for await (const x of { [Symbol.asyncIterator]: () => ({ next: () => ({}) }) });",
     ];
     for source in endless {

@@ -56,6 +56,7 @@ fn unsupported_operation_is_caught_and_the_program_continues() {
         ("[2, 1].sort(() => ({ valueOf() { return 1 } }));", "call Number() on it"),
         ("new Uint8Array([{ valueOf() { return 1 } }]);", "call Number() on it"),
         ("new Uint8Array(1).map(() => ({ valueOf() { return 1 } }));", "call Number() on it"),
+        ("[1].values()['ma' + 'p']((x) => x);", "`Iterator.prototype.map` has no code in this program"),
         ("const k = 'resize'; new ArrayBuffer(1)[k](2);", "`ArrayBuffer.prototype.resize`"),
         ("new ArrayBuffer(1, { maxByteLength: 2 });", "options of an ArrayBuffer"),
         ("const k = 'getBigInt64'; new DataView(new ArrayBuffer(8))[k](0);", "`DataView.prototype.getBigInt64`"),
