@@ -143,9 +143,12 @@ interface Member {
 
 type Handler = (args: never, task: Task) => unknown;
 
-/** Throws if a tool has no name that scripts can use. */
-export function checkNames(tools: Tools): void {
-  for (const { path, member } of members("", tools)) if (typeof member === "function" || member[MARK] === "tool") checkPath(path);
+/** Throws if a tool has no name that scripts can use, or a schema that cannot be used. */
+export function checkTools(engine: Engine, tools: Tools): void {
+  for (const { path, member } of members("", tools)) {
+    if (typeof member === "function" || member[MARK] === "tool") checkPath(path);
+    if (typeof member !== "function" && member[MARK] === "tool") defineTool(engine, path, member.definition);
+  }
 }
 
 /** Returns the tools with their paths. Asks servers for theirs. */
@@ -188,7 +191,8 @@ function add(found: Map<string, NamedTool>, tool: NamedTool): void {
 
 function defineTool(engine: Engine, path: string, definition: Tool["definition"]): NamedTool {
   const { description, input, output, approve = false, revert, run } = definition;
-  const [inputCheck, outputCheck] = [new SchemaCheck(engine, input), new SchemaCheck(engine, output)];
+  const inputCheck = new SchemaCheck(engine, `the schema \`input\` of tools.${path}`, input);
+  const outputCheck = new SchemaCheck(engine, `the schema \`output\` of tools.${path}`, output);
   const takesObject = input !== undefined && jsonSchemaOf(input, "input")?.type === "object";
   // A call without arguments has null in the store.
   const none = takesObject ? {} : input === undefined || isStandard(input) ? undefined : null;

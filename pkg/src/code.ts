@@ -4,7 +4,7 @@
 import { untilAborted } from "./abort.js";
 import { INSTRUCTIONS, type ModelContext, type ModelTool, modelTool } from "./code-models.js";
 import { ENDED, type CodeResult, type PendingCall, type PendingCallId, type TypeDiagnostic, pendingCall, refusal, stateOf, unansweredCalls, waitsForPeople } from "./code-states.js";
-import { type NamedTool, type Tools, checkNames, listTools } from "./code-tools.js";
+import { type NamedTool, type Tools, checkTools, listTools } from "./code-tools.js";
 import { declareTools, searchTools } from "./code-types.js";
 import type { Engine } from "./engine.js";
 import { RunstateError, isRefused, usageError } from "./errors.js";
@@ -130,7 +130,7 @@ export class Code implements AsyncDisposable {
     this.#engine = engine;
     this.#runs = runs;
     this.#options = validateOptions("code", options, CODE);
-    checkNames(options.tools);
+    checkTools(engine, options.tools);
     const { heap, output = OUTPUT_BYTES, instructions = INSTRUCTIONS_PER_TURN, ...others } = validateOptions("code: `limits`", options.limits ?? {}, LIMITS);
     const bytes = validateOptions("code: `limits`", { ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) }, BYTES);
     this.#limits = { ...others, instructions, ...bytes };

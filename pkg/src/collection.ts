@@ -40,8 +40,9 @@ const COMMAND = { commandId: text, ...WAIT };
 
 /**
  * The documents of one collection, with their type. The type is a promise of the caller; a schema is checked before a
- * document is written. Documents are returned as they are stored: other programs may have written them. Every method
- * rejects with a `RunstateError`.
+ * document is written. Reads are not checked: documents are returned as they are stored, with the type of the schema,
+ * and other programs, or an earlier version of the schema, may have written them. Every method rejects with a
+ * `RunstateError`.
  */
 export class DocumentCollection<T extends object = AnyDocument, I extends object = T> {
   readonly #engine: Engine;
@@ -53,16 +54,16 @@ export class DocumentCollection<T extends object = AnyDocument, I extends object
   constructor(engine: Engine, name: string, schema?: ValueSchema) {
     this.#engine = engine;
     this.name = requireText(name, "the name of a collection");
-    this.#schema = new SchemaCheck(engine, schema);
+    this.#schema = new SchemaCheck(engine, `the schema of the collection \`${this.name}\``, schema);
   }
 
-  /** Reads a document; null if it does not exist. */
+  /** Reads a document, as it is stored; null if it does not exist. */
   async get(id: string, options: WaitOptions = {}): Promise<DocumentOf<T> | null> {
     const [document] = await this.#engine.invoke("documents.get", options, { collection: this.name, ids: [id] });
     return (document ?? null) as DocumentOf<T> | null;
   }
 
-  /** Reads documents that match a condition, in order, page by page. */
+  /** Reads documents that match a condition, as they are stored, in order, page by page. */
   async query(options: DocumentsQueryOptions = {}): Promise<DocumentPageOf<T>> {
     return (await this.#engine.invoke("documents.query", options, { collection: this.name })) as DocumentPageOf<T>;
   }

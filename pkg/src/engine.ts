@@ -80,8 +80,9 @@ export class Engine implements OperationCaller {
     return this.call(name, { ...params, ...subjects }, signal) as Promise<Operations[N]["result"]>;
   }
 
-  /** Checks a value against a JSON Schema, both as JSON text. Throws `invalid`; `name` names the value in the error. */
-  check(name: string, schema: string, value: string): void {
+  /** Checks a value against a JSON Schema, both as JSON text; without a value, the schema itself. Throws `invalid`, or
+   * `usage` for a schema that cannot be used. `name` names the value or the schema in the error. */
+  check(name: string, schema: string, value?: string): void {
     this.instance.runNow(() => this.raw.check(name, schema, value));
   }
 

@@ -11,7 +11,7 @@ import type { CollectReport, ImportResult, Progress, VerifyReport } from "./wire
 /** An open store as the WebAssembly exports it. Parameters are JSON text. */
 export interface RawRunstate {
   call(name: string, params: string): Promise<unknown>;
-  check(name: string, schema: string, value: string): void;
+  check(name: string, schema: string, value?: string): void;
   worker(items: string, options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle;
   export(params: string, sink: (chunk: string | null) => void): Promise<unknown>;
   close(): Promise<void>;

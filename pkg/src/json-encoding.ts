@@ -103,7 +103,7 @@ function segment(holder: unknown, key: string, path: string): string {
 }
 
 /** The class of `value`; null for a plain object, from this realm or another. */
-function classOf(value: object): string | null {
+export function classOf(value: object): string | null {
   const prototype: object | null = Object.getPrototypeOf(value);
   if (prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "hasOwnProperty"))) {
     return null;

@@ -134,7 +134,10 @@ export class Runstate extends Domains implements AsyncDisposable {
 
   /**
    * Returns a declared collection of documents, with the type of its documents: an interface, or that of a schema. A
-   * document that the schema refuses is `invalid`, and nothing is written.
+   * document that the schema refuses is `invalid`, and nothing is written. Documents that are read are not checked
+   * against it.
+   *
+   * Errors: it throws `usage` for a schema that cannot be used.
    *
    * @example
    * interface Note { tag: string; text?: string }

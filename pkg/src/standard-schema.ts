@@ -2,7 +2,7 @@
 
 import type { Engine } from "./engine.js";
 import { RunstateError } from "./errors.js";
-import { encodeAnswer } from "./json-encoding.js";
+import { encodeAnswer, encodeParams } from "./json-encoding.js";
 import type { FromSchema, JsonSchema } from "./schema.js";
 
 /** A schema of any library that implements Standard Schema 1 (https://standardschema.dev), such as Zod or Valibot. */
@@ -48,10 +48,13 @@ export class SchemaCheck {
   /** The JSON Schema as text. */
   readonly #text: string | undefined;
 
-  constructor(engine: Engine, schema: ValueSchema | undefined) {
+  /** Throws `usage` if the schema cannot be used; `label` names it. */
+  constructor(engine: Engine, label: string, schema: ValueSchema | undefined) {
     this.#engine = engine;
     this.#schema = schema;
-    if (schema !== undefined && !isStandard(schema)) this.#text = encodeAnswer(schema);
+    if (schema === undefined || isStandard(schema)) return;
+    this.#text = encodeParams(label, schema);
+    engine.check(label, this.#text);
   }
 
   /** Returns the value as the schema returns it. Throws `invalid` if the schema refuses it; `label` names the value. */

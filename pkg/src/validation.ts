@@ -2,7 +2,7 @@
 // operations.
 
 import { usageError } from "./errors.js";
-import { rejectLoneSurrogates } from "./json-encoding.js";
+import { classOf, rejectLoneSurrogates } from "./json-encoding.js";
 
 /** A check of one value. */
 export interface Validator {
@@ -36,9 +36,12 @@ export const signal: Validator = {
   accepts: (value) => isObject(value) && "aborted" in value && "addEventListener" in value,
 };
 export const schemaObject: Validator = {
-  expected: "a JSON Schema, or a schema with the property `~standard`",
+  expected: "a JSON Schema, or a schema of a library with Standard Schema 1 (`~standard`)",
   // Some libraries have functions as schemas.
-  accepts: (value) => (isObject(value) && !Array.isArray(value)) || (typeof value === "function" && "~standard" in value),
+  accepts: (value) =>
+    (isObject(value) || typeof value === "function") && "~standard" in value
+      ? isObject(value["~standard"]) && "validate" in value["~standard"] && callback.accepts(value["~standard"].validate)
+      : isObject(value) && !Array.isArray(value) && classOf(value) === null,
 };
 /** A number of something, or an ordinal. */
 export const positiveInteger: Validator = integerBetween(1, MAX_UINT32);

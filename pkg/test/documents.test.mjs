@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { tool } from "runstate";
 import { assertRefused, openStore } from "./support.mjs";
 
 /** A schema as a library has it: `tag` is a text without spaces around it. */
@@ -87,4 +88,28 @@ test("a collection that is not declared, or is one of a domain, is refused by na
   for (const wrong of [() => rs.collection(1), () => rs.collection("notes", { schema: [] }), () => rs.collection("notes", { scheme: {} })]) {
     assert.throws(wrong, { code: "usage" });
   }
+});
+
+test("a schema that cannot be used is refused where it is given, and reads are not checked", async (t) => {
+  const rs = await openStore(t);
+  class LibrarySchema {
+    parse() {}
+  }
+  const cases = [
+    [{ uniqueItems: true }, /^the schema of the collection `notes`: schema\b.*uniqueItems/],
+    [{ properties: { tag: { type: "text" } } }, /^the schema of the collection `notes`: schema\.properties\.tag\.type/],
+    [new LibrarySchema(), /^collection: `schema` must be a JSON Schema, or a schema of a library with Standard Schema 1/],
+    [{ "~standard": { version: 1, vendor: "none" } }, /^collection: `schema` must be a JSON Schema, or a schema of a library/],
+  ];
+  for (const [schema, message] of cases) {
+    assert.throws(() => rs.collection("notes", { schema }), { code: "usage", message });
+    assert.throws(() => rs.code({ tools: { pay: { refund: tool({ input: schema, run: () => 1 }) } } }), { code: "usage", message: /schema/ });
+  }
+  assert.throws(() => rs.code({ tools: { f: tool({ output: { not: {} }, run: () => 1 }) } }), { code: "usage", message: /^the schema `output` of tools\.f: / });
+  assert.throws(() => rs.collection("notes", { schema: { default: () => 1 } }), { code: "invalid", message: /^the schema of the collection `notes`: `default` is a function/ });
+  await rs.documents.declare("notes");
+  await rs.collection("notes").insert("a", { tag: 1 });
+  const typed = rs.collection("notes", { schema: { type: "object", properties: { tag: { type: "string" } } } });
+  assert.equal((await typed.get("a")).tag, 1);
+  assert.equal((await typed.query()).items[0].tag, 1);
 });

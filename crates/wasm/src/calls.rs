@@ -2,6 +2,7 @@
 //! on depth, and accepts nothing that JSON cannot represent.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use runstate::domain;
 use runstate::open::{MissingStore, StoreKeys};
@@ -29,17 +30,16 @@ pub fn options_from_text<P: Parameters>(name: &str, text: &str) -> Result<P, Err
     Ok(P::read_all(name, object_from_text(name, text)?)?)
 }
 
-/// Checks a value against a JSON Schema, as answers are checked. Both are JSON text, and `name` names the value in the
-/// error.
+/// Checks a value against a JSON Schema, as answers are checked; without a value, the schema itself. Both are JSON text,
+/// and `name` names the value or the schema in the error.
 ///
 /// Errors: `invalid`; `usage` (not a schema, or not JSON).
-pub fn check_value(name: &str, schema: &str, value: &str) -> Result<(), Error> {
-    let read = |what: &str, text: &str| {
-        value::parse_javascript(text).map_err(|error| Error::new(ErrorCode::USAGE, format!("{what}: {error}")))
-    };
-    let schema = domain::cvm::Schema::parse(&read("the schema", schema)?);
-    let schema = schema.map_err(|problem| Error::new(ErrorCode::USAGE, problem))?;
-    let mismatch = schema.check(&read(name, value)?);
+pub fn check_value(name: &str, schema: &str, value: Option<&str>) -> Result<(), Error> {
+    let usage = |problem: &dyn Display| usage(format!("{name}: {problem}"));
+    let read = |text: &str| value::parse_javascript(text).map_err(|error| usage(&error));
+    let schema = domain::cvm::Schema::parse(&read(schema)?).map_err(|problem| usage(&problem))?;
+    let Some(value) = value else { return Ok(()) };
+    let mismatch = schema.check(&read(value)?);
     mismatch.map_err(|mismatch| Error::new(ErrorCode::INVALID, format!("{name}: {mismatch}")))
 }
 
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn values_are_checked_against_a_schema_by_name() {
         let schema = r#"{"type": "object", "required": ["tag"], "properties": {"tag": {"type": "string"}}}"#;
-        let outcome = |schema: &str, value: &str| check_value("documents.notes/a", schema, value);
+        let outcome = |schema: &str, value: &str| check_value("documents.notes/a", schema, Some(value));
         assert_eq!(outcome(schema, r#"{"tag": "x"}"#), Ok(()));
         let refused = outcome(schema, r#"{"tag": 1}"#).unwrap_err();
         assert_eq!(refused.code, ErrorCode::INVALID);
@@ -235,5 +235,8 @@ mod tests {
         for (schema, value) in [(r#"{"type": "unknown"}"#, "1"), ("{", "1"), ("{}", "{")] {
             assert_eq!(outcome(schema, value).unwrap_err().code, ErrorCode::USAGE, "{schema} {value}");
         }
+        assert_eq!(check_value("notes", schema, None), Ok(()));
+        let refused = check_value("notes", r#"{"uniqueItems": true}"#, None).unwrap_err();
+        assert!(refused.message.starts_with("notes: ") && refused.code == ErrorCode::USAGE, "{}", refused.message);
     }
 }

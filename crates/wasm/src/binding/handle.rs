@@ -59,10 +59,10 @@ impl Runstate {
         })
     }
 
-    /// Checks a value against a JSON Schema; see [`calls::check_value`].
-    pub fn check(&self, name: &str, schema: &str, value: &str) -> Result<(), JsValue> {
+    /// Checks a value against a JSON Schema, or the schema alone; see [`calls::check_value`].
+    pub fn check(&self, name: &str, schema: &str, value: Option<String>) -> Result<(), JsValue> {
         runstate_js::check_not_panicked().map_err(to_js_error)?;
-        calls::check_value(name, schema, value).map_err(to_js_error)
+        calls::check_value(name, schema, value.as_deref()).map_err(to_js_error)
     }
 
     /// Starts a worker, which serves items of the collection `items` until it is stopped. `options`: `{ owner?, kinds:
