@@ -3,7 +3,7 @@
 import { Artifacts } from "./artifacts.js";
 import type { Engine } from "./engine.js";
 import { AppsOperations } from "./generated.js";
-import { type StepHandler, type StepTask, type WorkerHandle, type WorkerItems, type WorkerOptions, startWorker } from "./worker.js";
+import { type KindOf, type StepHandlers, type StepTask, type WorkerHandle, type WorkerItems, type WorkerOptions, startWorker } from "./worker.js";
 import { WAIT, type WaitOptions } from "./options.js";
 import { validateOptions } from "./validation.js";
 import type { AppExecution, StepWork, StepWorkerEvent } from "./wire.js";
@@ -36,13 +36,10 @@ export class Apps extends AppsOperations {
    * returns an output that is not as declared; see {@link CallFailure}.
    *
    * @example
-   * const stop = rs.apps.worker({ fetch: async ({ url }) => ({ text: await (await fetch(url)).text() }) });
+   * const stop = rs.apps.worker({ fetch: async ({ url }: { url: string }) => ({ text: await (await fetch(url)).text() }) });
    */
-  worker<H extends Record<string, StepHandler<never>>>(
-    handlers: H,
-    options: WorkerOptions<keyof H & string, StepWorkerEvent> = {},
-  ): WorkerHandle {
-    return startWorker(this.#engine, STEPS, handlers, options);
+  worker<I>(handlers: StepHandlers<I>, options: WorkerOptions<KindOf<I>, StepWorkerEvent> = {}): WorkerHandle {
+    return startWorker(this.#engine, STEPS, handlers as object, options);
   }
 
   /**

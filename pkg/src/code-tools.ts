@@ -17,12 +17,17 @@ const MARK = Symbol.for("runstate.tool");
 /** The result of a tool. It becomes what `JSON.stringify` makes of it: a date becomes text, functions are left out. */
 type Result<T> = T | Promise<T>;
 
-/** The value of a schema. Without one the function chooses its type: the type is a promise of the caller. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-type ValueIn<S> = [S] extends [ValueSchema] ? ValueOf<S> : any;
+/** The value of a schema. Without one it is `T`: the type that the function declares is a promise of the caller. */
+type ValueIn<S, T> = [S] extends [ValueSchema] ? ValueOf<S> : T;
 
-/** A tool of scripts, as {@link tool} takes it. */
-export interface ToolDefinition<I extends ValueSchema | undefined, O extends ValueSchema | undefined> {
+/** The arguments of a tool that declares no type for them. */
+export interface ToolArguments {
+  readonly [name: string]: Json;
+}
+
+/** A tool of scripts, as {@link tool} takes it. Without a schema, `A` is the type of its arguments and `R` that of its
+ * result as JSON kept it. */
+export interface ToolDefinition<I extends ValueSchema | undefined, O extends ValueSchema | undefined, A = ToolArguments, R = Json> {
   /** What it does, for the author of scripts. */
   description?: string;
   /** The schema of its arguments. Others are refused before the tool runs. */
@@ -31,12 +36,12 @@ export interface ToolDefinition<I extends ValueSchema | undefined, O extends Val
   output?: O;
   /** Whether a person approves each call before it runs, or those for which the function returns true. The function
    * must depend on the arguments alone. */
-  approve?: boolean | ((args: ValueIn<I>) => Result<boolean>);
+  approve?: boolean | ((args: ValueIn<I, A>) => Result<boolean>);
   /** Undoes a call, for {@link Code.revert}. `result` is what JSON kept of the result. */
-  revert?: (args: ValueIn<I>, result: ValueIn<O>, task: Task) => Result<HandlerResult | void>;
+  revert?: (args: ValueIn<I, A>, result: ValueIn<O, R>, task: Task) => Result<HandlerResult | void>;
   /** Runs a call. An error that it throws is thrown in the script, with its name, message and code. Throw a
    * `CallFailure` to have the call retried. */
-  run: (args: ValueIn<I>, task: Task) => Result<O extends ValueSchema ? InputOf<O> : unknown>;
+  run: (args: ValueIn<I, A>, task: Task) => Result<O extends ValueSchema ? InputOf<O> : unknown>;
 }
 
 /** A tool of scripts. {@link tool} makes it. */
@@ -52,11 +57,12 @@ export interface ToolServer {
   readonly options: McpOptions;
 }
 
-/** Tools by their names: functions, tools, servers, and objects of them. */
-export interface Tools {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly [name: string]: Tool | ToolServer | Tools | ((args: any, task: Task) => unknown);
-}
+/** Tools by their names: functions, tools, servers, and objects of them. A function may declare the type of its
+ * arguments, and an object may have an interface as its type: so any object is accepted here, and `rs.code` refuses
+ * those that are none of these. */
+export type Tools<K extends string = string> = {
+  readonly [P in K]: Tool | ToolServer | Tools | ((args: ToolArguments, task: Task) => unknown) | object;
+};
 
 /** The methods of an MCP client that are used, as `Client` of `@modelcontextprotocol/sdk` has them. */
 export interface McpClient {
@@ -89,9 +95,12 @@ export interface McpOptions {
  *   run: async ({ order }) => pay.refund(order),
  * });
  */
-export function tool<const I extends ValueSchema | undefined = undefined, const O extends ValueSchema | undefined = undefined>(
-  definition: ToolDefinition<I, O>,
-): Tool {
+export function tool<
+  const I extends ValueSchema | undefined = undefined,
+  const O extends ValueSchema | undefined = undefined,
+  A = ToolArguments,
+  R = Json,
+>(definition: ToolDefinition<I, O, A, R>): Tool {
   validateOptions("tool", definition, {
     description: text, input: schemaObject, output: schemaObject, approve: anyOf(flag, callback), revert: callback, run: required(callback),
   });
@@ -163,14 +172,14 @@ export async function listTools(engine: Engine, tools: Tools): Promise<Map<strin
 }
 
 /** The functions, tools and servers, without those of servers. */
-function* members(prefix: string, tools: Tools): Generator<Member> {
+function* members(prefix: string, tools: object): Generator<Member> {
   if (prefix.length > PATH_BYTES) throw usageError("rs.code: `tools` contains itself, or is nested too deeply");
   if (!objectByKind.accepts(tools)) throw usageError(`rs.code: \`tools${prefix && `.${prefix}`}\` must be a function, what \`tool\` or \`mcp\` returns, or an object of them`);
   for (const [name, member] of Object.entries(tools)) {
     if (!NAME.test(name)) throw usageError(`rs.code: ${JSON.stringify(name)} cannot be the name of a tool; use a JavaScript name`);
     const path = prefix === "" ? name : `${prefix}.${name}`;
     if (typeof member === "function") yield { path, member: member.bind(tools) };
-    else if (!objectByKind.accepts(member) || !(MARK in member)) yield* members(path, member as Tools);
+    else if (!objectByKind.accepts(member) || !(MARK in member)) yield* members(path, member);
     else yield { path, member: member as Tool | ToolServer };
   }
 }

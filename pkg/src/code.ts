@@ -18,9 +18,9 @@ import type { CallView, CompiledSource, Diagnostic, ExecutionProgress, Execution
 import type { Handler, Task, WorkerHandle } from "./worker.js";
 
 /** Options of {@link Runstate.code}. */
-export interface CodeOptions {
+export interface CodeOptions<K extends string = string> {
   /** The tools that scripts call, as `tools.crm.find(args)` for `{ crm: { find } }`. */
-  tools: Tools;
+  tools: Tools<K>;
   /** The limits of each run. */
   limits?: CodeLimits;
   /** Whether this process runs the tools. Without, another one must. Default: true. */

@@ -25,7 +25,7 @@ import type {
   Timestamp,
   Work,
 } from "./wire.js";
-import { CALLS, type Handler, type WorkerHandle, type WorkerOptions, startWorker } from "./worker.js";
+import { CALLS, type Handlers, type KindOf, type WorkerHandle, type WorkerOptions, startWorker } from "./worker.js";
 
 /** A program to load. Without bytecode the compiler is loaded and compiles the source. */
 export interface ProgramSource extends Omit<CvmLoadParams, "commandId"> {}
@@ -172,8 +172,8 @@ export class Runs extends Operations {
    * @example
    * const stop = rs.worker({ cc: async (q) => model(q.prompt), search: async (args) => find(args) });
    */
-  worker<K extends string>(handlers: { readonly [P in K]: Handler<P> }, options: WorkerOptions<K> = {}): WorkerHandle {
-    return startWorker(this.#engine, CALLS, handlers, options);
+  worker<A>(handlers: Handlers<A>, options: WorkerOptions<KindOf<A>> = {}): WorkerHandle {
+    return startWorker(this.#engine, CALLS, handlers as object, options);
   }
 
   /**

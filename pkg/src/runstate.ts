@@ -22,7 +22,7 @@ import { callback, checkOptions, schemaObject, text, validateOptions } from "./v
 import type {
   ExecutionSummaryPage, ImportResult, Info, Json, LoadedProgram, OperationName, Operations, Overview, Progress, StoreChange, VerifyReport,
 } from "./wire.js";
-import type { Handler, WorkerHandle, WorkerOptions } from "./worker.js";
+import type { Handlers, KindOf, WorkerHandle, WorkerOptions } from "./worker.js";
 
 /** The kind of a store, and statistics about its contents. */
 export interface StoreInfo extends Info, Overview {}
@@ -87,7 +87,7 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /** Starts a worker, which answers calls; see {@link Runs.worker}. */
-  worker<K extends string>(handlers: { readonly [P in K]: Handler<P> }, options?: WorkerOptions<K>): WorkerHandle {
+  worker<A>(handlers: Handlers<A>, options?: WorkerOptions<KindOf<A>>): WorkerHandle {
     return this.runs.worker(handlers, options);
   }
 
@@ -125,10 +125,10 @@ export class Runstate extends Domains implements AsyncDisposable {
    * their runs.
    *
    * @example
-   * const code = rs.code({ tools: { crm: { find: async ({ days }) => crm.find(days) }, pay: { refund: tool({ approve: true, run: refund }) } } });
+   * const code = rs.code({ tools: { crm: { find: async ({ days }: { days: number }) => crm.find(days) }, pay: { refund: tool({ approve: true, run: refund }) } } });
    * const r = await code.run("for (const o of await tools.crm.find({ days: 30 })) await tools.pay.refund({ order: o.id })");
    */
-  code(options: CodeOptions): Code {
+  code<K extends string>(options: CodeOptions<K>): Code {
     return new Code(this.#engine, this.runs, options);
   }
 

@@ -34,12 +34,19 @@ export type QuestionHandler = (question: CallView, task: Task) => HandlerResult 
 
 /**
  * Answers the calls of a tool (`call(tool, args)`). `args` are the arguments that the program passes; their type may
- * be narrower than `Json`. A tool that returns nothing answers null.
+ * be narrower than `Json`, or an interface. A tool that returns nothing answers null.
  */
 export type ToolHandler<A = Json> = { tool(args: A, task: Task): HandlerResult | void | Promise<HandlerResult | void> }["tool"];
 
-/** The handler of calls of the kind `K`. */
-export type Handler<K extends string = string> = K extends "cc" ? QuestionHandler : ToolHandler;
+/** The handler of calls of the kind `K`. `A` is the type of its arguments, if they have one. */
+export type Handler<K = string, A = unknown> = K extends "cc" ? QuestionHandler : ToolHandler<A & Json>;
+
+/** Handlers by the kinds of their calls. `A` has the types of the arguments: those that the functions declare, also
+ * interfaces, else `unknown`. */
+export type Handlers<A> = { readonly [K in keyof A]: Handler<K, A[K]> };
+
+/** The names of handlers, where nothing is inferred from them. */
+export type KindOf<A> = [keyof A & string][A extends unknown ? 0 : never];
 
 /** A claimed step that a handler must run. */
 export interface StepTask {
@@ -55,10 +62,13 @@ export interface StepTask {
 }
 
 /**
- * Runs the steps of one name. `input` is the input of the step; its type may be narrower than `Json`. The result is
- * its output; a step that returns nothing has the output null.
+ * Runs the steps of one name. `input` is the input of the step; its type may be narrower than `Json`, or an interface.
+ * The result is its output; a step that returns nothing has the output null.
  */
 export type StepHandler<I = Json> = { run(input: I, task: StepTask): HandlerResult | void | Promise<HandlerResult | void> }["run"];
+
+/** Handlers of steps by their names; `I` has the types of their inputs, as {@link Handlers}. */
+export type StepHandlers<I> = { readonly [K in keyof I]: StepHandler<I[K] & Json> };
 
 /** Options of {@link Runs.worker} and {@link Apps.worker}. All are optional. */
 export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
@@ -124,7 +134,7 @@ export const CALLS: WorkerItems<Work> = {
 export function startWorker<W, E>(
   engine: Engine,
   { method, items, run }: WorkerItems<W>,
-  handlers: Record<string, unknown>,
+  handlers: object,
   options: WorkerOptions<string, E> = {},
 ): WorkerHandle {
   const { owner, concurrency = 1, leaseMs, backoff, graceMs, maxHandlerMs, finalAnswers, onEvent, signal } = validateOptions(method, options, WORKER) as WorkerOptions<string, E>;
@@ -134,7 +144,7 @@ export function startWorker<W, E>(
   const json = encodeParams(method, { owner, kinds, leaseMs, backoff, graceMs, maxHandlerMs, finalAnswers, runsDue: false });
   const runRaw: RawHandler = async (kind, work, handlerSignal) => {
     try {
-      return encodeAnswer(await run(handlers[kind] as never, kind, work as W, handlerSignal));
+      return encodeAnswer(await run(handlers[kind as never], kind, work as W, handlerSignal));
     } catch (thrown) {
       // A handler chooses a `CallFailure`, and one that must stop may throw anything.
       const isExpected = thrown instanceof CallFailure || handlerSignal.aborted;
@@ -148,7 +158,7 @@ export function startWorker<W, E>(
 /** The kinds that the worker serves, with the concurrency of each. */
 function concurrencyByKind(
   method: string,
-  handlers: Record<string, unknown>,
+  handlers: object,
   concurrency: number | { readonly [kind: string]: number | undefined },
 ): Record<string, number> {
   if (!objectByKind.accepts(handlers)) throw usageError(`${method} takes its handlers as an object { kind: function }`);

@@ -1,6 +1,6 @@
 // The types of the built package as a user sees them. This file is only compiled, never run.
 
-import { type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, type StandardSchema, CallFailure, RunstateError, open, tool } from "runstate";
+import { type CallView, type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, type StandardSchema, CallFailure, RunstateError, open, tool } from "runstate";
 import { compile, type Diagnostic } from "runstate/compiler";
 import compilerWasm from "runstate/compiler.wasm";
 import nodeWasm from "runstate/node.wasm";
@@ -173,6 +173,23 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   rs.worker({ cc: () => 1 }, { concurrency: { search: 4 } });
   // The type of an answer may be an interface.
   rs.worker({ cc: () => tree, search: async () => input });
+  // So may the type of arguments, and that of all handlers together. Arguments without a type are JSON.
+  interface Place {
+    city: string;
+    near?: Place;
+  }
+  interface Answers {
+    cc(question: CallView): string;
+    weather(args: Place): Promise<string>;
+  }
+  rs.worker({ weather: async (args: Place) => args.city, echo: (args) => args });
+  rs.worker(null! as Answers, { concurrency: { weather: 2 } });
+  // @ts-expect-error a tool must return a JSON value
+  rs.worker({ weather: (args: Place) => new Map([[args.city, 1]]) });
+  // @ts-expect-error a handler is a function
+  rs.worker({ weather: "sunny" });
+  rs.apps.worker({ fetch: async (place: Place, { attempt }) => ({ place, attempt }), echo: (args) => holds<Equals<typeof args, Json>>() });
+  rs.apps.worker(null! as { fetch(place: Place): Promise<Place> } & object, { concurrency: { fetch: 2 } });
   const ended: Promise<void> = stop();
   await Promise.all([ended, stop.done]);
 
@@ -256,8 +273,33 @@ export async function scripts(rs: Runstate, schema: StandardSchema<{ q: string }
       json: tool({ input: { type: "object", required: ["n"], properties: { n: { type: "integer" } } }, output: { type: "number" }, run: ({ n }) => n + 1 }),
       // @ts-expect-error: the result is not that of the schema.
       wrong: tool({ output: { type: "number" }, run: () => "1" }),
+      // @ts-expect-error: the arguments are not those of the schema.
+      other: tool({ input: { type: "object", required: ["n"], properties: { n: { type: "integer" } } }, run: ({ n }: { n: string }) => n }),
     },
   });
+  // Without a schema and a type, the members of arguments are JSON, where a script passes them.
+  interface Order {
+    order: string;
+    parts?: Order[];
+  }
+  interface Shop {
+    find(order: Order): Promise<Order>;
+  }
+  const shop = null! as Shop;
+  rs.code({
+    tools: {
+      plain: ({ days }) => holds<Equals<typeof days, Json | undefined>>(),
+      json: tool({ approve: ({ n }) => holds<Equals<typeof n, Json | undefined>>() === undefined, run: ({ n }, { attempt }) => holds<Equals<typeof n, Json | undefined>>() ?? attempt }),
+      find: async (order: Order) => order.parts ?? [],
+      typed: tool({ run: async (order: Order) => order, revert: (order, found: Order) => void (order.order === found.order) }),
+      shop,
+      deep: { shop },
+    },
+  });
+  rs.code({ tools: null! as { shop: Shop; find: Shop["find"] } });
+  rs.code({ tools: shop, serve: false });
+  // @ts-expect-error: a tool is a function, or an object.
+  rs.code({ tools: { find: "orders" } });
   const r = await code.run("return input", { input: { a: 1 } });
   r.warnings satisfies string[] | undefined;
   if (r.status === "complete") holds<Equals<typeof r.result, Json>>();
