@@ -13,8 +13,8 @@ import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./options.js";
 import type { ApproveOptions, RejectOptions } from "./run.js";
 import type { Runs } from "./runs.js";
-import { type OptionValidators, anyOf, anything, callback, checkOptions, flag, integerBetween, objectByKind, positiveInteger, required, text, validateOptions } from "./validation.js";
-import type { CallView, CompiledSource, Diagnostic, ExecutionProgress, ExecutionSummary } from "./wire.js";
+import { MAX_UINT32, type OptionValidators, anyOf, anything, callback, checkOptions, flag, integerBetween, objectByKind, objectOf, positiveInteger, required, text, validateOptions } from "./validation.js";
+import type { Backoff, CallView, CompiledSource, Diagnostic, ExecutionProgress, ExecutionSummary } from "./wire.js";
 import type { Handler, Task, WorkerHandle } from "./worker.js";
 
 /** Options of {@link Runstate.code}. */
@@ -27,6 +27,9 @@ export interface CodeOptions<K extends string = string> {
   serve?: boolean;
   /** How many calls of one tool this process runs at once. Default: 16. */
   concurrency?: number;
+  /** How often and when a call is tried again whose tool threw a `CallFailure` that is not final, or whose process died:
+   * as `backoff` of {@link Runs.worker}. Default: 5 attempts within some minutes. */
+  backoff?: Backoff;
   /** Whether the types of a script are checked before it runs, by the schemas of its tools: in Node, if `typescript` is
    * installed. Default: true. */
   checkTypes?: boolean;
@@ -103,7 +106,13 @@ const LIMITS: OptionValidators<CodeLimits> = {
 /** Numbers of bytes. */
 const BYTES: OptionValidators<{ heap?: number; output: number }> = { heap: integerBetween(2 ** 20, 2 ** 32), output: integerBetween(1, 1e12) };
 
-const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger, checkTypes: flag };
+const DELAY = required(integerBetween(0, MAX_UINT32));
+
+const BACKOFF: OptionValidators<Backoff> = { attempts: required(positiveInteger), initialMs: DELAY, longestMs: DELAY };
+
+const CODE: OptionValidators<CodeOptions> = {
+  tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger, backoff: objectOf(BACKOFF), checkTypes: flag,
+};
 
 /** The default of `waitMs`. */
 const WAIT_MS = 30_000;
@@ -158,7 +167,7 @@ export class Code implements AsyncDisposable {
       handlers[tool.path] = ((args: Json, task: Task) => tool.run(args, task)) as Handler;
       if (tool.revertable) handlers[revertKind(tool.path)] = ((args: { call: string }, task: Task) => this.#revertCall(tool, args.call, task)) as Handler;
     }
-    this.#worker = this.#runs.worker(handlers, { owner: "code", concurrency: this.#options.concurrency ?? 16, finalAnswers: true });
+    this.#worker = this.#runs.worker(handlers, { owner: "code", concurrency: this.#options.concurrency ?? 16, backoff: this.#options.backoff, finalAnswers: true });
     this.#worker.done.catch(() => {});
     // Rules apply also to runs without a caller that waits.
     if ([...tools.values()].some(({ approve }) => approve)) void this.#applyRules();

@@ -476,6 +476,20 @@ test("the tools of an MCP server are tools of scripts", async (t) => {
   assert.match(await code.search("weather"), /No tool fits/);
 });
 
+test("the retries of tools can be chosen", async (t) => {
+  let attempts = 0;
+  const busy = () => {
+    attempts += 1;
+    throw new CallFailure("busy", { retryAfterMs: 1 });
+  };
+  const { rs, code } = await openCode(t, { busy }, { backoff: { attempts: 2, initialMs: 1, longestMs: 1 } });
+  const r = await code.run("try { return await tools.busy() } catch (e) { return e.message }");
+  assert.deepEqual([r.result, attempts], ["busy", 2]);
+  for (const backoff of [{ attempts: 0, initialMs: 1, longestMs: 1 }, { attempts: 1 }, 3]) {
+    assert.throws(() => rs.code({ tools: {}, backoff }), { code: "usage", message: /^code: `backoff` must be an object \{ attempts: / });
+  }
+});
+
 test("types fit a budget, and are written from schemas", async (t) => {
   const many = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`tool_${n}`, tool({ description: `Does ${n}. And more of it.`, run: () => n })]));
   const { code } = await openCode(t, { many });
