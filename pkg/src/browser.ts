@@ -5,7 +5,7 @@ import type { SourceOptions } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";
 import { runtime } from "./runtime.js";
 import type { Runstate } from "./runstate.js";
-import { BROWSER_WASM, compileWasm, locate } from "./wasm.js";
+import { BROWSER_WASM, compileWasm, importCompiler, locate } from "./wasm.js";
 import type { CompiledSource } from "./wire.js";
 
 export * from "./index.js";
@@ -15,7 +15,7 @@ const host = {
   instance: runtime,
   instantiate: () => runtime.instantiate(async () => compileWasm(BROWSER_WASM, locate(BROWSER_WASM, () => new URL("./runstate_bg.wasm", import.meta.url)))),
   async compile(name: string, source: string, options?: SourceOptions): Promise<CompiledSource> {
-    const { compile } = await import("./compiler-browser.js");
+    const { compile } = await importCompiler("compiler-browser.js", () => import("./compiler-browser.js"));
     return compile(name, source, options);
   },
 };

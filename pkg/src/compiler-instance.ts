@@ -7,7 +7,7 @@ import { RunstateError } from "./errors.js";
 import { type BaseGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
 import { encodeParams } from "./json-encoding.js";
 import { requireText } from "./options.js";
-import { COMPILER_WASM, compileWasm } from "./wasm.js";
+import { COMPILER_WASM, compileWasm, importPart } from "./wasm.js";
 import type { CompiledSource, Diagnostic } from "./wire.js";
 
 /** The exports of the compiler's wasm-bindgen glue. */
@@ -62,12 +62,7 @@ export function diagnosticsOf(error: unknown): Diagnostic[] {
 
 /** Loads the built-ins that are written in the language, as the JSON text of their files. Few programs use them. */
 async function loadBuiltIns(): Promise<string> {
-  try {
-    const { builtIns } = await import("../build/built-ins.js");
-    return JSON.stringify(builtIns);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `the program uses built-ins whose source cannot be loaded: ${reason}. Serve all files of the bundle`;
-    throw new RunstateError({ code: "unavailable", message, retryable: true }, { cause });
-  }
+  const part = "the source of built-ins that the program uses (built-ins.js, or the chunk of a bundle that has it)";
+  const { builtIns } = await importPart(part, () => import("../build/built-ins.js"));
+  return JSON.stringify(builtIns);
 }

@@ -7,7 +7,7 @@ import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
 import type { WasmSource } from "./instance.js";
 import { type InitOptions, SlimRuntime } from "./slim-runtime.js";
-import { NODE_WASM, compileWasm, locate } from "./wasm.js";
+import { NODE_WASM, compileWasm, importCompiler, locate } from "./wasm.js";
 import type { CompiledSource } from "./wire.js";
 
 export * from "./index.js";
@@ -20,7 +20,7 @@ const host = {
   instance: runtime,
   instantiate: () => runtime.instantiate(async () => compileWasm(NODE_WASM, locate(NODE_WASM, () => new URL("./runstate_node_bg.wasm", import.meta.url)))),
   async compile(name: string, source: string, options?: SourceOptions): Promise<CompiledSource> {
-    const { compile } = await import("./compiler-browser.js");
+    const { compile } = await importCompiler("compiler-browser.js", () => import("./compiler-browser.js"));
     return compile(name, source, options);
   },
 };

@@ -8,7 +8,7 @@ import type { Instance, WasmBytes, WasmModule, WasmSource } from "./instance.js"
 import type { NodeFiles } from "./node/files.js";
 import { type OpenOptions, openStore } from "./open.js";
 import type { Runstate } from "./runstate.js";
-import { COMPILER_WASM, compileWasm } from "./wasm.js";
+import { COMPILER_WASM, compileWasm, importCompiler } from "./wasm.js";
 
 export interface InitOptions {
   /** Compiles sources for `cvm.load`, as `compile` of `runstate/compiler` does. */
@@ -63,7 +63,7 @@ export class SlimRuntime {
   /** Returns a compile function over this WebAssembly, which is loaded at the first use. */
   #makeCompile(wasm: WasmSource): CompileFunction {
     return async (...args) => {
-      const { Compiler } = await import("./compiler-instance.js");
+      const { Compiler } = await importCompiler("compiler-instance.js", () => import("./compiler-instance.js"));
       return new Compiler(() => this.compileFrom(COMPILER_WASM, wasm)).compile(...args);
     };
   }

@@ -1,13 +1,13 @@
 // `runstate/testing` in pages and workers.
 
 import { createWorldFactory } from "./testing.js";
-import { NODE_WASM, compileWasm, locate } from "./wasm.js";
+import { NODE_WASM, compileWasm, importCompiler, locate } from "./wasm.js";
 
 export * from "./testing.js";
 export { version } from "./version.js";
 
 async function compile(name: string, source: string) {
-  return (await import("./compiler-browser.js")).compile(name, source);
+  return (await importCompiler("compiler-browser.js", () => import("./compiler-browser.js"))).compile(name, source);
 }
 
 export const simulated = createWorldFactory(

@@ -13,6 +13,8 @@ export interface WasmFile {
   readonly specifier: string;
   /** The code that loads it from bytes, for errors. */
   readonly initSnippet: string;
+  /** What works without it, for errors. */
+  readonly without?: string;
 }
 
 export const BROWSER_WASM: WasmFile = {
@@ -27,6 +29,7 @@ export const COMPILER_WASM: WasmFile = {
   file: "runstate_compiler_bg.wasm",
   specifier: "runstate/compiler.wasm",
   initSnippet: 'import { init } from "runstate/compiler"; await init(bytes)',
+  without: "Without the compiler, executions continue, and programs that were loaded before start by their names",
 };
 
 /** The address of the classic script that contains this code; undefined in a module. Browsers provide it only while
@@ -55,8 +58,25 @@ export function locate(wasm: WasmFile, byModule: () => URL): string {
  * found. */
 export function explainFailure(wasm: WasmFile, code: ErrorCode, reason: string, cause?: unknown, copyTo = "beside the bundle"): RunstateError {
   const copy = `Copy node_modules/runstate/dist/${wasm.file} ${copyTo}`;
-  const message = `${wasm.file} cannot be loaded: ${reason}. ${copy}, or pass the bytes of ${wasm.specifier}: ${wasm.initSnippet}`;
+  const without = wasm.without === undefined ? "" : `. ${wasm.without}`;
+  const message = `${wasm.file} cannot be loaded: ${reason}. ${copy}, or pass the bytes of ${wasm.specifier}: ${wasm.initSnippet}${without}`;
   return new RunstateError({ code, message, retryable: code === "unavailable" }, cause === undefined ? undefined : { cause });
+}
+
+/** Imports the script of the compiler, as pages do when they first compile. Errors: `unavailable`. */
+export function importCompiler<T>(file: string, load: () => Promise<T>): Promise<T> {
+  return importPart(`the compiler (${file}, or the chunk of a bundle that has it)`, load, COMPILER_WASM.without);
+}
+
+/** Imports a script of the package that pages load when they first need it. Errors: `unavailable`. */
+export async function importPart<T>(part: string, load: () => Promise<T>, without = ""): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    const remedy = "Serve all files of the bundle, and try again with a network; a browser may need to reload the page for that";
+    const message = `${part} cannot be loaded: ${messageOf(cause)}. ${without && `${without}. `}${remedy}`;
+    throw new RunstateError({ code: "unavailable", message, retryable: true }, { cause });
+  }
 }
 
 /** Compiles a module from `source`. */

@@ -92,6 +92,32 @@ for (const { name, prepare, options, code, retryable = false, message } of PAGES
   });
 }
 
+test("a compiler that cannot be loaded is a reason, and the store works without it", async (t) => {
+  const main = `
+import { open, RunstateError } from "runstate";
+const describe = (error) => ({ typed: error instanceof RunstateError, code: error.code, retryable: error.retryable, message: error.message });
+globalThis.outcome = (async () => {
+  const rs = await open("memory:");
+  const refused = await rs.load({ name: "one", source: "1" }).then(() => "loaded", describe);
+  return { ...refused, health: await rs.health() };
+})();`;
+  const here = await project(t, { "index.html": html("/out/main.js"), "main.js": main });
+  await here.run(tool("esbuild"), "main.js", "--bundle", "--splitting", "--format=esm", "--outdir=out", "--log-level=warning");
+  await here.run("cp", "node_modules/runstate/dist/runstate_bg.wasm", "node_modules/runstate/dist/runstate_compiler_bg.wasm", "out/");
+  for (const [failing, message] of [
+    ["**/compiler-browser*.js", /^the compiler \(compiler-browser\.js, or the chunk of a bundle that has it\) cannot be loaded: /],
+    ["**/runstate_compiler_bg.wasm", /^runstate_compiler_bg\.wasm cannot be loaded: .*cannot be fetched/],
+  ]) {
+    await withServer({ "/": here.folder }, async (url) => {
+      const { outcome } = await observe(url, (page) => page.route(failing, (route) => route.abort()));
+      const { message: text, ...rest } = outcome;
+      assert.deepEqual(rest, { typed: true, code: "unavailable", retryable: true, health: null }, text);
+      assert.match(text, message);
+      assert.match(text, /programs that were loaded before start by their names/);
+    });
+  }
+});
+
 /** A program for Node that opens a store and prints the outcome. */
 const IN_NODE = `
 import { open, RunstateError } from "runstate";
