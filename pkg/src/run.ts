@@ -206,8 +206,8 @@ export class Run<R = Json> {
 
   /**
    * Iterates over the questions of the execution, each one once, until it has ended. Questions that were answered
-   * elsewhere, or that a worker has claimed, are skipped while they are. Leaving the loop has no effect on the
-   * execution.
+   * elsewhere, or that a worker has claimed, are skipped while they are. One that is answered elsewhere after the loop
+   * has it refuses the answer as `already_answered`. Leaving the loop has no effect on the execution.
    *
    * @example
    * for await (const q of run.questions()) await q.answer(prompt(q.prompt) ?? "");
