@@ -325,9 +325,9 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
     }
 }
 
-/// Calls the constructor of a class of [`EXTENSIBLE_CLASSES`] other than Iterator and Object. ECMA-262 §21.4.2.1 Date, §23.1.1.1
-/// Array, §24.1.1.1 Map, §24.2.2.1 Set, §24.3.1.1 WeakMap, §24.4.1.1 WeakSet. Deviation: a collection is filled without
-/// `set` or `add` of the program, so a class that declares it takes no iterable.
+/// Calls the constructor of a class of [`EXTENSIBLE_CLASSES`] other than Iterator and Object. ECMA-262 §21.4.2.1 Date,
+/// §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set, §24.3.1.1 WeakMap, §24.4.1.1 WeakSet. Deviation: a collection is
+/// filled without `set` or `add` of the program, so a class that declares it takes no iterable.
 fn new_builtin(machine: &mut Machine, parent: Builtin, prototype: HeapRef, args: &NativeArgs) -> Completion<Value> {
     let native =
         machine.registry.find(&format!("new {}", parent.name())).and_then(|found| machine.registry.native(found));

@@ -56,8 +56,8 @@ pub const FUNCTIONS: &[&str] = names! {
 /// callable.
 pub const CLASSES: &[&str] = names! {
     AggregateError Array ArrayBuffer CancelledError DataView Date Error EvalError Float32Array Float64Array Function
-    Int16Array Int32Array Int8Array Iterator Map Object Promise RangeError ReferenceError RegExp Set SyntaxError TimeoutError
-    TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakSet;
+    Int16Array Int32Array Int8Array Iterator Map Object Promise RangeError ReferenceError RegExp Set SyntaxError
+    TimeoutError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakSet;
 };
 
 /// Classes whose call without `new` creates the same object.

@@ -52,7 +52,8 @@ pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
     let method = property::property(machine, value, &Value::text("toString"));
     let is_inherited = matches!(method, Ok(Value::Builtin(method)) if method.name() == "Object.prototype.toString");
     let receiver = property::receiver(machine, value);
-    let has_constructor = !matches!(receiver, Some(Receiver::Generator | Receiver::AsyncGenerator));
+    // The constructors of built-in iterators and generators are no functions, or accessors.
+    let has_constructor = !matches!(machine.heap.get(at), Entry::Iterator(_) | Entry::Generator(_));
     if (is_inherited && has_constructor) || receiver == Some(Receiver::Function) {
         return format!("#<{}>", json::constructor_name(machine, at).unwrap_or_default());
     }

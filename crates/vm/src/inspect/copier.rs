@@ -211,7 +211,13 @@ impl<'a> Copier<'a> {
             self.error.get_or_insert(completion);
             None
         });
-        tag.map(|tag| self.take_text(&tag))
+        let inherited = || match machine.heap.get(at) {
+            Entry::Object(_) if property::receiver(machine, &value) == Some(Receiver::Iterator) => {
+                Some(Str::new(ITERATOR))
+            }
+            _ => None,
+        };
+        tag.or_else(inherited).map(|tag| self.take_text(&tag))
     }
 
     /// The kind of an object and the name of its class.
@@ -240,7 +246,11 @@ impl<'a> Copier<'a> {
             }
             Entry::Object(object) => {
                 let builtin = match property::last_prototype(&machine.heap, object) {
-                    PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default().to_owned(),
+                    PrototypeKind::Builtin(prototype) => match prototype.class_of_prototype() {
+                        // ECMA-262 §27.1.4.1 Iterator.prototype.constructor is an accessor, which Node does not call.
+                        None | Some(ITERATOR) => "Object".to_owned(),
+                        Some(class) => class.to_owned(),
+                    },
                     PrototypeKind::Null => self.nameless_label(at, self.open.len()),
                     _ => "Object".to_owned(),
                 };
@@ -563,6 +573,9 @@ fn null_prototype_label(machine: &Machine, object: &Object) -> String {
 fn prefix(class: &str, tag: &str) -> String {
     if tag.is_empty() || tag == class { class.to_owned() } else { format!("{class} [{tag}]") }
 }
+
+/// The class of iterators, and the tag that an object inherits from its prototype.
+const ITERATOR: &str = "Iterator";
 
 /// Most prototypes that are searched for the name of a class.
 const MAX_PROTOTYPES: usize = 100;
