@@ -60,6 +60,7 @@ test("errors have a code, a name and a remedy", async (t) => {
   await assertRefused(rs.load({ name: "x", source: "", bytecode: [{ op: "fly" }] }), "invalid_bytecode");
   await assertRefused(open(undefined), "usage");
   await assertRefused(open("memory:", { timers: "sometimes" }), "usage");
+  for (const url of ["indexeddb://x", "memory://", "memory:x", "file:x?mode=1"]) await assertRefused(open(url), "invalid_url");
   const typo = await assertRefused(open("fiel:x"), "invalid_url");
   assert.match(typo.message, /did you mean `file:x`/);
   await assertRefused(open("indexeddb:here-is-none"), "unsupported");

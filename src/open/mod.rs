@@ -134,6 +134,12 @@ impl StoreUrl {
                 }
             }
             "indexeddb" if rest.is_empty() => missing_part("name"),
+            // They would become a part of the name, and each form another database.
+            "indexeddb" if rest.starts_with("//") || rest.contains('?') => invalid(format!(
+                "`{url}` is not a valid store URL: the name of a database begins right after `indexeddb:`, and no options \
+                 follow it. Use {}",
+                join_alternatives(offered)
+            )),
             "indexeddb" => Ok(Self::IndexedDb(rest.to_owned())),
             "mongodb" | "mongodb+srv" => Ok(Self::MongoDb(url.to_owned())),
             "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
@@ -355,6 +361,7 @@ mod tests {
         assert_eq!(StoreUrl::parse("file:data"), file("data", false));
         assert_eq!(StoreUrl::parse("file:///var/data"), file("/var/data", false));
         assert_eq!(StoreUrl::parse("file:a?single_process"), file("a", true));
+        assert_eq!(StoreUrl::parse("indexeddb:a/b"), Ok(StoreUrl::IndexedDb("a/b".to_owned())));
         let message = |url| {
             StoreUrl::parse_among(url, &["file:DIRECTORY", "mongodb://HOST/DATABASE", MEMORY]).unwrap_err().message
         };
@@ -370,7 +377,9 @@ mod tests {
                 "file:a?b",
                 "mongo://x",
                 "redis://x",
-                "indexeddb:"
+                "indexeddb:",
+                "indexeddb://x",
+                "indexeddb:x?single_process"
             ]
             .map(message)
             .join("\n")

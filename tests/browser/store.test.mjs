@@ -184,5 +184,5 @@ test("unknown schemes and missing stores have distinct errors", () =>
     assert.equal(await code("fiel:x"), "invalid_url");
     assert.equal(await code("file:x"), "unsupported");
     assert.equal(await code("mongodb://x"), "unsupported");
-    assert.equal(await code("indexeddb:"), "invalid_url");
+    for (const url of ["indexeddb:", "indexeddb://x", "indexeddb:x?mode=1"]) assert.equal(await code(url), "invalid_url", url);
   }));
