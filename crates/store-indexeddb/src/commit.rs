@@ -373,7 +373,7 @@ pub(super) async fn check_space(bytes: usize, database: &str) -> Result<(), Stor
     if bytes < CHECKED_FROM_BYTES { Ok(()) } else { require_space(bytes, database).await }
 }
 
-/// Returns [`StoreError::Full`] if fewer bytes than these remain. Without an estimate of the browser there is no check.
+/// Returns [`StoreError::Full`] if fewer bytes than these remain by the estimate of the browser, if it has one.
 pub(super) async fn require_space(bytes: usize, database: &str) -> Result<(), StoreError> {
     match remaining_bytes().await {
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^53 bytes")]
