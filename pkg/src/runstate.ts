@@ -181,8 +181,8 @@ export class Runstate extends Domains implements AsyncDisposable {
 
   /**
    * Checks whether the store can be read and written, with one read of one row. Resolves to null if it can. Otherwise
-   * it resolves to the reason: the store cannot be reached (`unavailable`, `timeout`), is read-only (`corrupt`,
-   * `newer_version`, `read_only`) or is `full`: a page has less than 64 KiB left, by the estimate of its browser.
+   * it resolves to the reason: the store cannot be reached (`unavailable`, `timeout`) or is read-only (`corrupt`,
+   * `newer_version`, `read_only`).
    */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
     if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed; open it again" });

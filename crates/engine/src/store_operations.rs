@@ -49,8 +49,7 @@ pub struct CollectionInfo {
 impl Engine {
     /// The reason why the store cannot be used now: it is closed, unreachable (`unavailable`, `timeout`), read-only
     /// (`corrupt`, `newer_version`, `read_only`) or full (`full`). `None`: it answers, and can be written. Reads one
-    /// row, whatever the store holds; a file store writes a file and removes it, and a store in a browser asks it for
-    /// the remaining space.
+    /// row, whatever the store holds; a file store writes a file and removes it.
     pub async fn health(&self) -> Option<Error> {
         if let Some(reason) = self.store().read_only_reason() {
             return Some(reason.into());

@@ -368,13 +368,11 @@ impl Connection {
 /// takes many milliseconds, and uses up more of the remaining space.
 const CHECKED_FROM_BYTES: usize = 1024 * 1024;
 
-/// Rejects a large batch that exceeds the remaining space.
+/// Rejects a large batch that exceeds the remaining space. Without an estimate of the browser there is no check.
 pub(super) async fn check_space(bytes: usize, database: &str) -> Result<(), StoreError> {
-    if bytes < CHECKED_FROM_BYTES { Ok(()) } else { require_space(bytes, database).await }
-}
-
-/// Returns [`StoreError::Full`] if fewer bytes than these remain by the estimate of the browser, if it has one.
-pub(super) async fn require_space(bytes: usize, database: &str) -> Result<(), StoreError> {
+    if bytes < CHECKED_FROM_BYTES {
+        return Ok(());
+    }
     match remaining_bytes().await {
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^53 bytes")]
         Some(remaining) if remaining < bytes as f64 => {

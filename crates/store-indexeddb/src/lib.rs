@@ -181,9 +181,6 @@ impl IndexedDbState {
     }
 }
 
-/// Bytes that must remain for a store that can be written: as many as a turn may write whose machine is not large.
-const PROBE_BYTES: usize = 64 * 1024;
-
 /// Longest wait for a notification before the next poll, because a notification may be lost.
 const POLL_INTERVAL_MS: i64 = 1_000;
 
@@ -283,14 +280,6 @@ impl StoreAdmin for IndexedDb {
 
     fn read_only_reason(&self) -> Option<StoreError> {
         self.inner.connection.borrow().as_ref().and_then(|connection| connection.read_only_reason.clone())
-    }
-
-    /// Asks the browser for the remaining space. A write would use up more of it.
-    fn probe_write(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            self.inner.check_open()?;
-            commit::require_space(PROBE_BYTES, &self.inner.name).await
-        })
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {

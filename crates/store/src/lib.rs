@@ -289,7 +289,7 @@ pub trait StoreAdmin: MaybeSync {
     }
 
     /// Checks that a commit could be written now, where only a write shows it: a file store writes a file and removes
-    /// it. A store in a browser asks it for the remaining space. It changes no document.
+    /// it. It changes no document.
     ///
     /// Errors: those of [`Store::commit`] that do not depend on the batch ([`StoreError::Full`],
     /// [`StoreError::ReadOnly`]).
